@@ -1,0 +1,55 @@
+# Each target sets up .venv by itself; Python 3.11 to 3.13 and make are all a machine needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export QUANTLAKE_HOME ?= $(CURDIR)/.quantlake
+export DAGSTER_HOME ?= $(QUANTLAKE_HOME)/dagster
+export DAGSTER_DISABLE_TELEMETRY := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: demo ui test test-all check bench clean lock help
+
+help:
+	@echo "make demo      materialize the whole platform on the embedded real market data"
+	@echo "make ui        Dagster and MLflow on loopback, filled by the demo"
+	@echo "make test      the test suite (make test-all adds the slow suites)"
+	@echo "make check     ruff, mypy, import rules"
+	@echo "make bench     timings against the usual tools"
+	@echo "make clean     remove .venv and caches (quantlake clean removes the data)"
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@echo "Installing the pinned packages into $(VENV) (about two minutes, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "quantlake needs Python 3.11, 3.12 or 3.13; this is %d.%d. Name another: make PYTHON=python3.12" % sys.version_info[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(VENV)/installed
+	@$(BIN)/quantlake demo
+
+ui: $(VENV)/installed
+	@$(BIN)/quantlake ui
+
+test: $(VENV)/installed
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-all: $(VENV)/installed
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(VENV)/installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/installed
+	@$(BIN)/python -m benchmarks
+
+# Needs uv; writes versions and hashes only, one lock for every supported Python.
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

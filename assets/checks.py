@@ -1,0 +1,92 @@
+"""Checks of the stored tables: those their schemas imply, and the market's own. A failed blocking check stops what
+reads the table."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from assets.core import ACTIONS, BARS, UNIVERSE
+from assets.features import FEATURES
+from assets.metadata import sample_table
+from assets.resources import LakeResource, VendorsResource
+
+if TYPE_CHECKING:
+    from lakehouse.checks import CheckOutcome
+
+BARS_KEY = dg.AssetKey(BARS.split("/"))
+BLOCKING = {
+    "keys_unique": "No symbol has two bars of one session.",
+    "positive_prices": "Every price is finite and above zero.",
+    "ohlc_order": "No bar's open or close lies outside its high and low.",
+    "sessions_on_calendar": "Every bar is of a session of the exchange.",
+}
+WARNING = {
+    "calendar_gaps": "Sessions missing between a symbol's first and last bar.",
+    "unexplained_jumps": "Moves so large that a split nobody announced is more likely than a market.",
+}
+
+
+@dg.multi_asset_check(
+    name="daily_bars_checks",
+    specs=[
+        *(
+            dg.AssetCheckSpec(name, asset=BARS_KEY, blocking=True, description=text)
+            for name, text in BLOCKING.items()
+        ),
+        *(dg.AssetCheckSpec(name, asset=BARS_KEY, description=text) for name, text in WARNING.items()),
+    ],
+)
+def daily_bars_checks(lake: LakeResource, vendors: VendorsResource) -> Iterator[dg.AssetCheckResult]:
+    """Check all stored bars against the calendar, the actions and common sense."""
+    from lakehouse.checks import check_bars
+
+    opened = lake.open()
+    pins = opened.pins([BARS, ACTIONS])
+    bars, actions = (opened.scan(table, version=version) for table, version in pins.items())
+    for outcome in check_bars(bars, actions, exchange=vendors.exchange):
+        yield _result(outcome, BARS_KEY, severity_of(outcome))
+
+
+def severity_of(outcome: "CheckOutcome") -> dg.AssetCheckSeverity:
+    """Return ERROR for what must stop a run, WARN for what a market can really do."""
+    return dg.AssetCheckSeverity.ERROR if outcome.name in BLOCKING else dg.AssetCheckSeverity.WARN
+
+
+def schema_check(table: str) -> dg.AssetChecksDefinition:
+    """Return the blocking check that a table's stored rows are as its schema declares: types, key, nulls."""
+
+    @dg.asset_check(
+        asset=dg.AssetKey(table.split("/")),
+        name="schema",
+        blocking=True,
+        description="Columns and types are as declared, the key is unique, and only nullable columns hold nulls.",
+    )
+    def check(lake: LakeResource) -> dg.AssetCheckResult:
+        from lakehouse.checks import schema_holds
+
+        opened = lake.open()
+        return _result(schema_holds(opened.scan(table), table), dg.AssetKey(table.split("/")))
+
+    return check
+
+
+def _result(
+    outcome: "CheckOutcome",
+    key: dg.AssetKey,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    metadata: dict[str, dg.MetadataValue | int] = {"failed_rows": outcome.n_failed}
+    if outcome.sample:
+        metadata["sample"] = sample_table(outcome.sample)
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=outcome.name,
+        passed=outcome.passed,
+        severity=severity,
+        description=outcome.description,
+        metadata=metadata,
+    )
+
+
+CHECKS = [daily_bars_checks, *(schema_check(table) for table in (BARS, ACTIONS, UNIVERSE, FEATURES))]

@@ -1,0 +1,130 @@
+"""Core layer: vendors' answers normalized into as-traded bars, corporate actions and universes."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from assets.metadata import (
+    add_partition_rows,
+    batch_id,
+    count_metadata,
+    run_context,
+    table_spec,
+    version_of,
+    write_metadata,
+)
+from assets.partitions import MONTHS, SINGLE_RUN
+from assets.resources import LakeResource, VendorsResource
+from assets.settings import settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakehouse.lake import Lake
+
+BARS, ACTIONS, UNIVERSE = "core/daily_bars", "core/corporate_actions", "core/universe"
+NORMALIZE_VERSION = "1"
+RAW = [dg.AssetKey(["raw", source]) for source in settings().sources]
+# The bars of a night's session are there by the next morning, on the exchange's clock.
+FRESH_BY_MORNING = dg.FreshnessPolicy.cron(
+    deadline_cron="0 8 * * 2-6", lower_bound_delta=timedelta(hours=16), timezone="America/New_York"
+)
+
+
+@dg.multi_asset(
+    name="normalize",
+    specs=[
+        dg.AssetSpec(
+            **table_spec(BARS), deps=RAW, code_version=NORMALIZE_VERSION, freshness_policy=FRESH_BY_MORNING
+        ),
+        dg.AssetSpec(**table_spec(ACTIONS), deps=RAW, code_version=NORMALIZE_VERSION),
+    ],
+    partitions_def=MONTHS,
+    backfill_policy=SINGLE_RUN,
+)
+def normalize(
+    context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource
+) -> Iterator[dg.MaterializeResult]:
+    """Read every snapshot that covers the months and rewrite those months of both tables."""
+    from lakehouse.normalize import normalize as normalized_from
+
+    months = list(context.partition_keys)
+    opened = lake.open()
+    snapshots = _snapshots(opened, vendors, months)
+    context.log.info(f"reading {len(snapshots)} snapshots for {months[0]} to {months[-1]}")
+    tables = normalized_from(
+        _parsed(opened, vendors, snapshots), exchange=vendors.exchange, months=months, sources=vendors.sources
+    )
+    batch = batch_id(NORMALIZE_VERSION, months, [row["snapshot_id"] for row in snapshots])
+    for table, rows, time in ((BARS, tables.bars, "session"), (ACTIONS, tables.actions, "ex_date")):
+        commit = opened.replace(table, rows, partitions=months, batch_id=batch, context=run_context(context))
+        add_partition_rows(context, table, rows)
+        picture = bars_picture(rows) if table == BARS else ""
+        yield dg.MaterializeResult(
+            asset_key=dg.AssetKey(table.split("/")),
+            data_version=version_of(commit),
+            metadata={
+                **write_metadata(commit, rows, time, svg=picture),
+                **(count_metadata(tables.counts) if table == BARS else {}),
+            },
+        )
+
+
+@dg.asset(
+    **table_spec(UNIVERSE),
+    deps=[dg.AssetDep(dg.AssetKey(BARS.split("/")), partition_mapping=dg.AllPartitionMapping())],
+    code_version="1",
+    backfill_policy=SINGLE_RUN,
+)
+def universe(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+    """Make one universe a source, and `all`: each symbol a member from its first bar on."""
+    from lakehouse.universe import from_bars
+
+    opened = lake.open()
+    pins = opened.pins([BARS])
+    bars = opened.scan(BARS, version=pins[BARS], columns=["symbol", "session", "source", "known_at"])
+    rows = from_bars(bars)
+    commit = opened.replace(
+        UNIVERSE, rows, batch_id=batch_id("universe-1", [str(pins[BARS])]), context=run_context(context)
+    )
+    return dg.MaterializeResult(
+        data_version=version_of(commit),
+        metadata={**write_metadata(commit, rows, "start"), "reads": pins},
+    )
+
+
+def bars_picture(bars: "pa.Table") -> str:
+    """Return a small chart of the symbols' median close, each as a multiple of its first."""
+    import numpy as np
+
+    from assets.reports.charts import sparkline
+
+    if bars.num_rows < 2:
+        return ""
+    frame = bars.select(["symbol", "session", "close"]).to_pandas()
+    wide = frame.pivot(index="session", columns="symbol", values="close").sort_index()
+    relative = wide / wide.bfill().iloc[0]
+    return sparkline(np.array(relative.index, dtype="datetime64[D]"), relative.median(axis=1).to_numpy())
+
+
+def _snapshots(lake: "Lake", vendors: VendorsResource, months: list[str]) -> list[dict[str, Any]]:
+    from lakehouse.calendar import month_range
+
+    start, end = month_range(months[0])[0], month_range(months[-1])[1]
+    return [
+        row
+        for name in vendors.sources
+        for row in lake.snapshots.find(name, vendors.source(name).dataset, start, end)
+    ]
+
+
+def _parsed(
+    lake: "Lake", vendors: VendorsResource, snapshots: list[dict[str, Any]]
+) -> Iterator[tuple[Any, Any]]:
+    import json
+
+    for row in snapshots:
+        source = vendors.source(row["source"])
+        yield row, source.parse(lake.snapshots.read(row["snapshot_id"]), json.loads(row["request"]))

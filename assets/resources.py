@@ -1,0 +1,59 @@
+"""Resource types the assets ask for; their values per environment are set in `orchestration/`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from assets.tracking import Tracking
+    from lakehouse.lake import Lake
+    from lakehouse.sources import Source
+
+
+class LakeResource(dg.ConfigurableResource):
+    """The lakehouse under one home folder."""
+
+    home: str
+
+    def open(self) -> "Lake":
+        """Return the lake; nothing is touched on disk before it is used."""
+        from lakehouse.lake import Lake
+
+        return Lake(Path(self.home))
+
+
+class VendorsResource(dg.ConfigurableResource):
+    """The data sources in force, in order: for a symbol that two carry, the later one counts."""
+
+    sources: list[str]
+    symbols: list[str]
+    exchange: str
+
+    def source(self, name: str) -> "Source":
+        """Return the source of that name, to fetch from or to read snapshots by."""
+        from lakehouse.sources import get_source
+        from lakehouse.sources.strict_table import REQUIRED
+
+        # Files come in by `quantlake import`; here their snapshots are only read, by the mapping each was kept with.
+        options = {"path": "", "columns": {field: field for field in REQUIRED}} if name == "files" else {}
+        return get_source(name, options)
+
+    def now(self) -> datetime:
+        """Return the present; everything below takes it as an argument."""
+        return datetime.now(UTC)
+
+
+class TrackingResource(dg.ConfigurableResource):
+    """The MLflow store under one home folder."""
+
+    home: str
+
+    def open(self) -> "Tracking":
+        """Return the tracking layer with its store initialised."""
+        from assets.tracking import Tracking
+
+        tracking = Tracking(Path(self.home))
+        tracking.initialise()
+        return tracking

@@ -1,0 +1,94 @@
+"""Portfolio backtests: decisions and bars in; fills, equity, trades and figures out.
+
+Pure and deterministic: NumPy and Numba only, no clock, no randomness, no files but the cache of compiled kernels.
+A name is imported when it is first used, so that settings (`Account`, `Costs`, ...) do not cost Numba's start.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.account import Account
+    from engine.actions import Actions
+    from engine.bars import Bars
+    from engine.costs import Costs
+    from engine.decisions import TargetUnits, TargetWeights
+    from engine.errors import InputError, QuantlakeError
+    from engine.execution import Execution
+    from engine.hashing import ENGINE_HASH
+    from engine.inference import (
+        deflated_sharpe,
+        expected_maximum_sharpe,
+        minimum_backtest_length,
+        minimum_track_record,
+        probabilistic_sharpe,
+        sharpe_error,
+    )
+    from engine.records import CASH_FLOW, FILL, TRADE
+    from engine.result import Result
+    from engine.simulation import simulate
+    from engine.trials import Trials, sweep
+
+_HOMES = {
+    "account": ("Account",),
+    "actions": ("Actions",),
+    "bars": ("Bars",),
+    "costs": ("Costs",),
+    "decisions": ("TargetUnits", "TargetWeights"),
+    "errors": ("InputError", "QuantlakeError"),
+    "execution": ("Execution",),
+    "hashing": ("ENGINE_HASH",),
+    "inference": (
+        "deflated_sharpe",
+        "expected_maximum_sharpe",
+        "minimum_backtest_length",
+        "minimum_track_record",
+        "probabilistic_sharpe",
+        "sharpe_error",
+    ),
+    "records": ("CASH_FLOW", "FILL", "TRADE"),
+    "result": ("Result",),
+    "simulation": ("simulate",),
+    "trials": ("Trials", "sweep"),
+}
+
+__all__ = [
+    "CASH_FLOW",
+    "ENGINE_HASH",
+    "FILL",
+    "TRADE",
+    "Account",
+    "Actions",
+    "Bars",
+    "Costs",
+    "Execution",
+    "InputError",
+    "QuantlakeError",
+    "Result",
+    "TargetUnits",
+    "TargetWeights",
+    "Trials",
+    "deflated_sharpe",
+    "expected_maximum_sharpe",
+    "minimum_backtest_length",
+    "minimum_track_record",
+    "probabilistic_sharpe",
+    "sharpe_error",
+    "simulate",
+    "sweep",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f"engine.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'engine' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,229 @@
+"""Checks of stored bars: pure functions of tables, each telling what it found and where.
+
+A blocking check that fails means wrong numbers further on. The others mean: look at it, the market really
+does such things (a stock is suspended for a week, or halves in a day).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lakehouse.actions import COMMON_SPLITS
+from lakehouse.calendar import sessions
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_N_SAMPLE = 10
+PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """What one check found.
+
+    name : the rule
+    passed : nothing was found
+    blocking : whether a failure must stop what reads the table
+    n_failed : offending rows
+    sample : the first ten of them, each a mapping from column to value
+    description : the rule and the result in one sentence
+    """
+
+    name: str
+    passed: bool
+    blocking: bool
+    n_failed: int
+    description: str
+    sample: list[dict[str, Any]] = field(default_factory=list)
+
+
+def check_bars(bars: pa.Table, actions: pa.Table, *, exchange: str) -> list[CheckOutcome]:
+    """Return the outcome of every check of core/daily_bars, in a fixed order."""
+    return [
+        keys_unique(bars, ("symbol", "session")),
+        positive_prices(bars),
+        ohlc_order(bars),
+        sessions_on_calendar(bars, exchange=exchange),
+        calendar_gaps(bars, exchange=exchange),
+        unexplained_jumps(bars, actions),
+    ]
+
+
+def keys_unique(table: pa.Table, key: Sequence[str]) -> CheckOutcome:
+    """Every key is there once; all rows of a key that is there more often are offenders."""
+    frame = table.select(list(key)).to_pandas()
+    twice = frame.duplicated(list(key), keep=False)
+    rows = frame[twice].sort_values(list(key), kind="stable")
+    return _outcome("keys_unique", rows, f"one row for each {', '.join(key)}", blocking=True)
+
+
+def positive_prices(bars: pa.Table) -> CheckOutcome:
+    """Prices are positive and finite, volume is finite and not negative."""
+    frame = bars.select(["symbol", "session", *PRICES, "volume"]).to_pandas()
+    prices = frame[list(PRICES)].to_numpy(dtype=np.float64, na_value=np.nan)
+    volume = frame["volume"].to_numpy(dtype=np.float64, na_value=np.nan)
+    good = (np.isfinite(prices) & (prices > 0.0)).all(axis=1) & np.isfinite(volume) & (volume >= 0.0)
+    return _outcome("positive_prices", frame[~good], "prices above zero, volume zero or above", blocking=True)
+
+
+def ohlc_order(bars: pa.Table) -> CheckOutcome:
+    """Open and close lie in [low, high]; a missing price is no offence here (see positive_prices)."""
+    frame = bars.select(["symbol", "session", *PRICES]).to_pandas()
+    open_, high, low, close = (frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in PRICES)
+    bad = (high < np.fmax(open_, close)) | (low > np.fmin(open_, close)) | (high < low)
+    return _outcome("ohlc_order", frame[bad], "open and close within low and high", blocking=True)
+
+
+def sessions_on_calendar(bars: pa.Table, *, exchange: str) -> CheckOutcome:
+    """Every bar is on a day the exchange trades."""
+    frame = bars.select(["symbol", "session"]).to_pandas()
+    days = _days(frame["session"])
+    return _outcome(
+        "sessions_on_calendar",
+        frame[~np.isin(days, _sessions_between(days, exchange))],
+        f"bars on sessions of {exchange} only",
+        blocking=True,
+    )
+
+
+def calendar_gaps(bars: pa.Table, *, exchange: str) -> CheckOutcome:
+    """No session is missing between a symbol's own first and last bar; offenders are the missing sessions."""
+    import pandas as pd
+
+    frame = bars.select(["symbol", "session"]).to_pandas()
+    days = _days(frame["session"])
+    known = _sessions_between(days, exchange)
+    frame = frame.assign(at=np.searchsorted(known, days))[np.isin(days, known)]
+    frame = frame.drop_duplicates(["symbol", "at"]).sort_values(["symbol", "at"], kind="stable")
+    previous = frame.groupby("symbol")["at"].shift()
+    gap = (frame["at"] - previous).fillna(1).to_numpy(dtype=np.int64) - 1
+    holes = frame[gap > 0].assign(n_missing=gap[gap > 0])
+    spread = holes.loc[holes.index.repeat(holes["n_missing"])]
+    place = (
+        spread["at"].to_numpy()
+        - spread["n_missing"].to_numpy()
+        + spread.groupby(level=0).cumcount().to_numpy()
+    )
+    missing = pd.DataFrame({"symbol": spread["symbol"].to_numpy(), "session": known[place]})
+    return _outcome(
+        "calendar_gaps",
+        missing,
+        f"a bar on every session of {exchange} from a symbol's first to its last",
+        blocking=False,
+    )
+
+
+def unexplained_jumps(
+    bars: pa.Table, actions: pa.Table, *, threshold: float = 0.40, split_tolerance: float = 0.03
+) -> CheckOutcome:
+    """No close moves by more than `threshold` beyond what the day's split and dividend explain.
+
+    The move is (close[t] * split + dividend) / close[t-1] - 1, dividend per share held at t-1. Offenders
+    whose 1 / (1 + move) is within `split_tolerance` of a common split ratio say so (`like_split`) and come
+    first: a split nobody announced, most likely. The others may be true: stocks do lose half in a day.
+    """
+    import pandas as pd
+
+    frame = bars.select(["symbol", "session", "close"]).to_pandas()
+    frame = frame.assign(session=_days(frame["session"])).sort_values(["symbol", "session"], kind="stable")
+    frame = frame.drop_duplicates(["symbol", "session"]).reset_index(drop=True)
+    split, dividend = _events(frame, actions.select(["symbol", "ex_date", "kind", "value"]).to_pandas())
+    previous = frame.groupby("symbol")["close"].shift().to_numpy(dtype=np.float64)
+    ratio = (frame["close"].to_numpy(dtype=np.float64) * split + dividend) / previous
+    move = ratio - 1.0
+    large = np.abs(move) > threshold
+    rows = pd.DataFrame(
+        {
+            "symbol": frame.loc[large, "symbol"],
+            "session": frame.loc[large, "session"].dt.date,
+            "previous_close": previous[large],
+            "close": frame.loc[large, "close"],
+            "move": move[large],
+            "like_split": [_like_split(1.0 / value, split_tolerance) for value in ratio[large]],
+        }
+    )
+    n_like = int(rows["like_split"].notna().sum())
+    rows = rows.sort_values("like_split", key=lambda like: like.isna(), kind="stable")
+    rule = f"no close moves by more than {threshold:.0%} without a corporate action"
+    tail = f"; {n_like} look like a split nobody announced" if n_like else ""
+    return _outcome("unexplained_jumps", rows, rule, blocking=False, tail=tail)
+
+
+def _events(frame: pd.DataFrame, actions: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return split and dividend effective at each row: its symbol's first bar at or after the ex-date."""
+    import pandas as pd
+
+    split, dividend = np.ones(len(frame)), np.zeros(len(frame))
+    bars = frame.reset_index(names="row")[["symbol", "session", "row"]].sort_values("session", kind="stable")
+    moves = actions[actions["kind"].isin(["split", "dividend"])]
+    moves = moves.assign(session=_days(moves["ex_date"])).sort_values("session", kind="stable")
+    if not len(bars) or not len(moves):
+        return split, dividend
+    hit = pd.merge_asof(moves, bars, on="session", by="symbol", direction="forward").dropna(subset="row")
+    row = hit["row"].to_numpy(dtype=np.int64)
+    is_split = (hit["kind"] == "split").to_numpy()
+    np.multiply.at(split, row[is_split], hit["value"].to_numpy()[is_split])
+    np.add.at(dividend, row[~is_split], hit["value"].to_numpy()[~is_split])
+    return split, dividend
+
+
+def _like_split(ratio: float, tolerance: float) -> float | None:
+    ratios = np.array(COMMON_SPLITS)
+    away = np.abs(ratio / ratios - 1.0)
+    best = int(np.argmin(away))
+    return float(ratios[best]) if away[best] <= tolerance else None
+
+
+def _days(column: pd.Series) -> NDArray[np.datetime64]:
+    days: NDArray[np.datetime64] = column.to_numpy().astype("datetime64[D]").astype("datetime64[s]")
+    return days
+
+
+def _sessions_between(days: NDArray[np.datetime64], exchange: str) -> NDArray[np.datetime64]:
+    if not len(days):
+        return np.array([], dtype="datetime64[s]")
+    first, last = (day.astype("datetime64[D]").item() for day in (days.min(), days.max()))
+    return np.array(sessions(exchange, first, last + dt.timedelta(days=1)), dtype="datetime64[s]")
+
+
+def _outcome(name: str, rows: pd.DataFrame, rule: str, *, blocking: bool, tail: str = "") -> CheckOutcome:
+    n_failed = len(rows)
+    found = f"{n_failed:,} rows break it" if n_failed else "no row breaks it"
+    sample = [
+        {str(key): value.date() if hasattr(value, "date") else value for key, value in row.items()}
+        for row in rows.head(_N_SAMPLE).to_dict("records")
+    ]
+    return CheckOutcome(name, n_failed == 0, blocking, n_failed, f"{rule}: {found}{tail}", sample)
+
+
+def schema_holds(rows: pa.Table, table: str) -> CheckOutcome:
+    """Stored rows have their table's columns and types, a unique key, and nulls in nullable columns only."""
+    from lakehouse.schemas import table_schema
+
+    declared = table_schema(table)
+    wrong = [
+        {"column": field.name, "declared": str(field.type), "stored": str(rows.schema.field(field.name).type)}
+        for field in declared.schema
+        if field.name not in rows.column_names or rows.schema.field(field.name).type != field.type
+    ]
+    for column in declared.columns:
+        if not column.nullable and column.name in rows.column_names and rows.column(column.name).null_count:
+            wrong.append({"column": column.name, "nulls": rows.column(column.name).null_count})
+    twice = keys_unique(rows, declared.key)
+    n_failed = len(wrong) + twice.n_failed
+    return CheckOutcome(
+        name="schema",
+        passed=not n_failed,
+        blocking=True,
+        n_failed=n_failed,
+        description=f"{table}: {len(wrong)} columns not as declared; {twice.description}",
+        sample=wrong or twice.sample,
+    )

@@ -1,0 +1,112 @@
+"""Immutable files that survive a crash and a power cut.
+
+A file is staged beside its final name, synced, linked to the final name (which fails rather than overwrites)
+and the folder synced. A reader therefore finds the whole file or none. Names end in the content's hash, so a
+file that is already there holds the same bytes, unless the disk damaged it; then it is replaced by the good
+ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from lakehouse.errors import StorageFull
+from lakehouse.records import OnStep, no_step
+
+STAGING_MARK = "#"
+
+
+def sha256(content: bytes) -> str:
+    """Return the sha256 of the bytes in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes in hex, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def store(path: Path, content: bytes, *, on_step: OnStep = no_step) -> bool:
+    """Put the bytes at the path, durably and never halfway; return False where they already were there.
+
+    The path's name must depend on the content's hash. The folder must exist.
+
+    Raises
+    ------
+    StorageFull : no room; nothing is visible at the path.
+    """
+    if _holds(path, content):
+        sync(path)
+        sync(path.parent)
+        return False
+    stage = path.with_name(f"{path.name}{STAGING_MARK}{os.getpid()}-{threading.get_ident()}")
+    with storage_errors(path, len(content)):
+        try:
+            with stage.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            on_step("staged")
+            _publish(stage, path, content)
+            on_step("file_linked")
+        finally:
+            stage.unlink(missing_ok=True)
+        sync(path.parent)
+    return True
+
+
+def _publish(stage: Path, path: Path, content: bytes) -> None:
+    try:
+        os.link(stage, path)
+    except FileExistsError:
+        if not _holds(path, content):
+            stage.replace(path)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except FileNotFoundError:
+        return False
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, durably."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file's or folder's content survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path, n_bytes: int) -> Iterator[None]:
+    """Turn a full disk, however it is reported, into `StorageFull` with the need, the room and the place."""
+    try:
+        yield
+    except Exception as error:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if not full and "No space left on device" not in str(error):
+            raise
+        free = shutil.disk_usage(path.parent if path.parent.is_dir() else path.anchor).free
+        raise StorageFull(
+            f"disk full: {n_bytes:,} bytes needed, {free:,} free at {path}; free some room and run it again, "
+            "what was written so far is kept"
+        ) from error

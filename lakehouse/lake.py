@@ -1,0 +1,210 @@
+"""The lake: versioned tables and snapshots under one folder.
+
+Importing this module costs nothing; Arrow, Delta and DuckDB are imported when first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakehouse.paths import table_path
+from lakehouse.records import Commit, OnStep, Problem, no_step
+from lakehouse.schemas import table_schema
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+
+    from lakehouse.snapshots import SnapshotStore
+
+NEVER_WRITTEN = -1
+"""The version, in pins, of a declared table that was never written."""
+
+
+class Lake:
+    """Tables (`layer/table`, declared in `lakehouse.schemas`) and vendor snapshots in one folder.
+
+    Every write is one transaction that survives kill -9 and a power cut, and is idempotent. Every read names
+    a version or takes the last, and refuses a damaged table.
+
+    Parameters
+    ----------
+    home : folder of the lake; made at the first write.
+    lock_timeout : seconds a write waits for another process writing the same table.
+    on_step : called with each step of a write (`lakehouse.records.STEPS`); for fault tests.
+    """
+
+    def __init__(self, home: Path | str, *, lock_timeout: float = 60.0, on_step: OnStep = no_step) -> None:
+        self.home = Path(home).absolute()
+        self._lock_timeout = lock_timeout
+        self._on_step = on_step
+
+    def __repr__(self) -> str:
+        return f"Lake({str(self.home)!r})"
+
+    def replace(
+        self,
+        table: str,
+        rows: pa.Table | pd.DataFrame,
+        *,
+        partitions: Sequence[str] | str | None = None,
+        batch_id: str,
+        context: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """Make `rows` the whole content of the partitions, in one transaction; others stay as they are.
+
+        Zero rows empty the partitions. An unpartitioned table takes no `partitions` and is replaced whole.
+        Where the partitions already hold exactly these rows nothing is written and `was_new` is False,
+        whichever batch wrote them: replacing A, then B, then A again restores A.
+
+        Parameters
+        ----------
+        rows : in the table's columns; see `lakehouse.rows.conform` for what may be converted.
+        partitions : every partition the rows may lie in.
+        batch_id : names the inputs of the write; kept in the commit.
+        context : JSON values kept in the commit, such as the run that made it.
+
+        Raises
+        ------
+        UnknownTable, UnknownColumn, BadName, BadRows : nothing was written.
+        LockTimeout : another process is writing the table.
+        CorruptTable : the table is damaged; the text says how to repair it.
+        StorageFull : no room; the table is as before.
+        """
+        from lakehouse import writing
+
+        return writing.replace(
+            self.home,
+            table_schema(table),
+            rows,
+            partitions=partitions,
+            batch_id=batch_id,
+            context=context,
+            timeout=self._lock_timeout,
+            on_step=self._on_step,
+        )
+
+    def append_once(
+        self,
+        table: str,
+        rows: pa.Table | pd.DataFrame,
+        *,
+        batch_id: str,
+        context: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """Add the rows, unless a batch of this name was added before: then do nothing.
+
+        Raises as `replace`; BadRows also for a key that another batch brought.
+        """
+        from lakehouse import writing
+
+        return writing.append_once(
+            self.home,
+            table_schema(table),
+            rows,
+            batch_id=batch_id,
+            context=context,
+            timeout=self._lock_timeout,
+            on_step=self._on_step,
+        )
+
+    def scan(
+        self,
+        table: str,
+        *,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        where: Iterable[tuple[str, str, Any]] | None = None,
+    ) -> pa.Table:
+        """Return rows of the table, ordered by partition and key.
+
+        Parameters
+        ----------
+        version : the version to read; None: the last; -1, as in pins: a table never written, so no rows.
+        columns : names in the wanted order; None: all.
+        where : conditions that must all hold, each (column, operator, value); operators are ``=``, ``!=``,
+            ``<``, ``<=``, ``>``, ``>=``, ``in`` and ``not in``.
+
+        Raises
+        ------
+        UnknownTable, UnknownColumn : a name or version that does not exist; names the nearest.
+        LakeError : a condition whose value cannot be compared with its column.
+        CorruptTable : damage, a flipped bit included.
+        """
+        from lakehouse import reading
+
+        return reading.scan(self.home, table_schema(table), version=version, columns=columns, where=where)
+
+    def version(self, table: str) -> int | None:
+        """Return the table's last version, None where it was never written."""
+        from lakehouse import log
+
+        number = log.checked_version(table_path(self.home, table_schema(table).name), table, None)
+        return None if number < 0 else number
+
+    def exists(self, table: str) -> bool:
+        """Return whether the table was ever written."""
+        return self.version(table) is not None
+
+    def pins(self, tables: Iterable[str]) -> dict[str, int]:
+        """Return the last version of each table, -1 where it was never written, to read by from now on."""
+        versions = ((table, self.version(table)) for table in tables)
+        return {table: NEVER_WRITTEN if number is None else number for table, number in versions}
+
+    def history(self, table: str) -> list[dict[str, Any]]:
+        """Return what the lake's commits recorded, newest first.
+
+        Each maps version, timestamp (ms since 1970, UTC), batch_id, rows, partitions, files and context.
+        """
+        from lakehouse import reading
+
+        return reading.history(self.home, table_schema(table))
+
+    def connect(self, pins: Mapping[str, int] | None = None) -> duckdb.DuckDBPyConnection:
+        """Return an in-memory DuckDB connection with every table as a view (`core.daily_bars`), locked down.
+
+        It reads the lake's tables and nothing else, and writes nothing. Tables without a pin are read at
+        their last version, fixed now.
+        """
+        from lakehouse import sql
+
+        return sql.connect(self.home, pins)
+
+    def sql(
+        self,
+        query: str,
+        *,
+        parameters: Sequence[Any] | Mapping[str, Any] = (),
+        pins: Mapping[str, int] | None = None,
+    ) -> pa.Table:
+        """Return the result of a query over the tables. Values go in as `parameters` (``?``, ``$name``).
+
+        Raises
+        ------
+        UnknownTable, UnknownColumn, QueryError : DuckDB's text, and the nearest name.
+        """
+        from lakehouse import sql
+
+        return sql.query(self.home, query, parameters=parameters, pins=pins)
+
+    def verify(self, *, deep: bool = True) -> list[Problem]:
+        """Return everything wrong with the lake, errors first; empty for a sound one.
+
+        Parameters
+        ----------
+        deep : also hash every file (about 1.5 GB/s); else only logs, presence, sizes and footers are checked.
+        """
+        from lakehouse import verify
+
+        return verify.verify(self.home, deep=deep)
+
+    @cached_property
+    def snapshots(self) -> SnapshotStore:
+        """The vendors' answers."""
+        from lakehouse.snapshots import SnapshotStore
+
+        return SnapshotStore(self, on_step=self._on_step)

@@ -1,0 +1,59 @@
+"""One writer a table, across processes.
+
+The lock is the kernel's (`flock`), so a killed process never leaves it behind; the file's text only tells
+others who holds it. Network file systems may not carry such locks between machines; a lake there needs one
+writing machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lakehouse.errors import LockTimeout
+from lakehouse.files import make_folder
+
+_POLL_SECONDS = 0.02
+
+
+@contextlib.contextmanager
+def table_lock(path: Path, table: str, *, timeout: float) -> Iterator[None]:
+    """Hold the write lock of a table.
+
+    Raises
+    ------
+    LockTimeout : another holder kept it for `timeout` seconds; names its process and host.
+    """
+    import fcntl
+
+    make_folder(path.parent)
+    deadline = time.monotonic() + timeout
+    with path.open("a+", encoding="utf-8") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise LockTimeout(
+                        f"{table} is being written by {_holder(path)}; waited {timeout:g} s. "
+                        "Run it again when that has ended"
+                    ) from None
+                time.sleep(_POLL_SECONDS)
+        file.truncate(0)
+        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        file.flush()
+        yield
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {holder['pid']} on {holder['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

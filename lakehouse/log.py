@@ -1,0 +1,176 @@
+"""The Delta log, read by ourselves, because damage to it can look like an honest older table.
+
+delta-rs reads an empty or cut last commit as a commit that changed nothing: rows vanish without an error. So
+before a table is used, its log is checked: commits follow each other without a gap, none is empty, none the
+lake acknowledged is missing, and the one in use has all the actions it says it has.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lakehouse.errors import CorruptTable, UnknownTable
+
+_COMMIT_FILE = re.compile(r"(\d{20})\.json")
+METADATA_KEY = "quantlake"
+
+
+@dataclass(frozen=True)
+class LogCommit:
+    """One commit: its commitInfo, and its other actions by kind."""
+
+    info: dict[str, Any]
+    actions: dict[str, list[dict[str, Any]]]
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """What the lake wrote about the commit; None for a commit made by another tool."""
+        return self.info.get(METADATA_KEY)
+
+
+def log_folder(path: Path) -> Path:
+    """Return the folder of a table's log."""
+    return path / "_delta_log"
+
+
+def commit_file(path: Path, version: int) -> Path:
+    """Return the file of one commit."""
+    return log_folder(path) / f"{version:020d}.json"
+
+
+def head_file(path: Path) -> Path:
+    """Return the file that holds the last acknowledged version."""
+    return path / "_quantlake" / "head"
+
+
+def commit_files(path: Path) -> dict[int, int]:
+    """Return the size in bytes of each commit file by version, in order; empty where there is no table."""
+    try:
+        found = list(log_folder(path).iterdir())
+    except FileNotFoundError:
+        return {}
+    matches = ((_COMMIT_FILE.fullmatch(file.name), file) for file in found)
+    return dict(sorted((int(match[1]), file.stat().st_size) for match, file in matches if match))
+
+
+def checkpoint_files(path: Path, *, since: int) -> list[Path]:
+    """Return the checkpoint files of a version or a later one, and the pointer to the last."""
+    names = (f"{version:020d}.checkpoint.parquet" for version in (since - 1, since, since + 1))
+    files = [log_folder(path) / name for name in (*names, "_last_checkpoint")]
+    return [file for file in files if file.is_file()] if any(file.is_file() for file in files[:-1]) else []
+
+
+def acknowledged(path: Path) -> int:
+    """Return the last version a writer was told is on disk, -1 where none was."""
+    try:
+        return int(head_file(path).read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return -1
+
+
+def read_commit(path: Path, version: int) -> LogCommit:
+    """Return one commit.
+
+    Raises
+    ------
+    ValueError : the file is damaged; the text says how.
+    """
+    info: dict[str, Any] = {}
+    actions: dict[str, list[dict[str, Any]]] = {}
+    text = commit_file(path, version).read_text(encoding="utf-8")
+    if not text.strip():
+        raise ValueError("the commit is empty")
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            ((kind, action),) = json.loads(line).items()
+        except (ValueError, AttributeError, TypeError):
+            raise ValueError(f"line {number} of the commit is cut or not JSON") from None
+        if kind == "commitInfo":
+            info = action
+        else:
+            actions.setdefault(kind, []).append(action)
+    commit = LogCommit(info, actions)
+    _check_whole(commit)
+    return commit
+
+
+def _check_whole(commit: LogCommit) -> None:
+    if not commit.info:
+        raise ValueError("the commit has no commitInfo")
+    if not commit.actions:
+        raise ValueError("the commit has commitInfo but no actions: it was cut")
+    if commit.metadata is None:
+        return
+    if "txn" not in commit.actions:
+        raise ValueError("the commit lacks its txn action: it was cut")
+    added = {action["path"] for action in commit.actions.get("add", [])}
+    if added != set(commit.metadata["files"]):
+        raise ValueError("the commit does not add the files it names: it was cut or changed")
+
+
+def log_damage(path: Path, version: int | None = None) -> tuple[int, str] | None:
+    """Return the version and description of the first damage a reader must not pass over, if any.
+
+    The last commit, and the one of `version`, are read whole; of the others presence and size are checked.
+    """
+    sizes = commit_files(path)
+    versions = list(sizes)
+    for before, after in itertools.pairwise(versions):
+        if after != before + 1:
+            return before + 1, f"the log has a gap between versions {before} and {after}"
+    for number, size in sizes.items():
+        if size == 0:
+            return number, "the commit is empty"
+    last = versions[-1] if versions else -1
+    if last < acknowledged(path):
+        return last + 1, f"version {acknowledged(path)} was written, the log ends at {last}"
+    for number in {last, last if version is None else version} & set(versions):
+        try:
+            read_commit(path, number)
+        except (ValueError, OSError) as error:
+            return number, str(error)
+    return None
+
+
+REMEDY = (
+    "restore the file from a backup; without one move the table's folder away and materialize the table "
+    "again from its snapshots"
+)
+CHECKPOINT_REMEDY = (
+    "delete `_last_checkpoint` and the `*.checkpoint.parquet` files in the table's `_delta_log`: "
+    "they only repeat the commits, which are whole"
+)
+
+
+def remedy(path: Path, version: int) -> str:
+    """Return what to do about a damaged commit."""
+    if 0 <= acknowledged(path) < version:
+        return "no writer was told that this version is on disk: delete the file and run the write again"
+    return REMEDY
+
+
+def checked_version(path: Path, table: str, version: int | None) -> int:
+    """Return the version to read (the last where none is given) after checking the log; -1: never written.
+
+    Raises
+    ------
+    CorruptTable : the log is damaged; reading on would silently give the wrong rows.
+    UnknownTable : no such version.
+    """
+    damage = log_damage(path, version)
+    if damage is not None:
+        number, what = damage
+        raise CorruptTable(
+            f"{table} version {number} is damaged: {what} ({commit_file(path, number)}); {REMEDY}"
+        )
+    last = max(commit_files(path), default=-1)
+    if version is None or version == last:
+        return last
+    if not 0 <= version <= last:
+        raise UnknownTable(f"{table} has versions 0 to {last}, asked for {version}")
+    return version

@@ -1,0 +1,311 @@
+"""From parsed vendor answers to the rows of `core/daily_bars` and `core/corporate_actions`.
+
+Nothing here looks at a clock: the same parts give the same tables, row for row.
+
+Which row wins, where several tell of the same symbol:
+
+1. between sources, the last listed one that has bars of the symbol wins the symbol whole, so that one history
+   never mixes two vendors;
+2. within a source, the snapshot known later wins the (symbol, session), and an action on an ex-date that a
+   later snapshot covers stands only if that snapshot still has it.
+
+When a row is known: a bar at its session's close; an action at the open of its ex-date's session. Splits and
+dividends are announced earlier, but no source here says when, and the open is when nobody can still be
+unaware: a decision at the previous close does not see the action, the ex-date's own bar does.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from lakehouse.actions import per_share_held
+from lakehouse.calendar import _calendar, month_range, session_close, sessions
+from lakehouse.errors import BadName, BadRows, SourceError
+from lakehouse.schemas import TABLES
+from lakehouse.sources.base import BAR_COLUMNS, Parsed, check_symbol, empty_actions, empty_bars
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_ORIGIN = ("source", "snapshot_id", "snapshot_known_at")
+_N_SAMPLE = 10
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """Rows in their tables' schemas, sorted by key, and what was left out on the way.
+
+    bars : rows of core/daily_bars
+    actions : rows of core/corporate_actions
+    counts : rows left out or mended, by reason; the sources' own counts have their name in front
+    """
+
+    bars: pa.Table
+    actions: pa.Table
+    counts: Mapping[str, int]
+
+
+def normalize(
+    parts: Iterable[tuple[Mapping[str, Any], Parsed]],
+    *,
+    exchange: str,
+    months: Sequence[str],
+    sources: Sequence[str] | None = None,
+    symbols: Sequence[str] | None = None,
+    off_calendar: Literal["refuse", "drop"] = "refuse",
+) -> Normalized:
+    """Return the bars and actions of the given months.
+
+    Parameters
+    ----------
+    parts : manifest rows (of raw/snapshots; source, snapshot_id and known_at are read), each with its parsed
+        answer. Give all snapshots of the configured sources, whatever months are asked for, so that every
+        month sees the same winner between two sources.
+    exchange : the calendar the sessions belong to, e.g. XNYS
+    months : like "2000-03"; rows of other months are left out
+    sources : in rising precedence; by default in order of appearance
+    symbols : keep only these; by default all
+    off_calendar : bars on days that are no session are refused, or dropped and counted
+
+    Raises
+    ------
+    BadRows : unusable symbols, a key twice in one answer, prices that break a rule, bars off the calendar;
+        the text names the first offenders and `rows` holds up to ten.
+    """
+    import pandas as pd
+
+    given = list(parts)
+    counts: dict[str, int] = {}
+    for row, parsed in given:
+        for reason, n_rows in parsed.counts.items():
+            name = f"{row['source']}: {reason}"
+            counts[name] = counts.get(name, 0) + int(n_rows)
+    order = (
+        list(sources) if sources is not None else list(dict.fromkeys(str(row["source"]) for row, _ in given))
+    )
+    bars = _stack([_with_origin(row, parsed.bars, order) for row, parsed in given], empty_bars())
+    actions = _stack([_with_origin(row, parsed.actions, order) for row, parsed in given], empty_actions())
+    if symbols is not None:
+        bars, actions = (frame[frame["symbol"].isin(list(symbols))] for frame in (bars, actions))
+    _check_symbols(pd.concat([bars["symbol"], actions["symbol"]]).unique())
+    bars, actions = _winning_source(bars, actions, order)
+    covered = _coverage(bars)
+    bars = _latest_bars(bars)
+    actions, n_withdrawn = _latest_actions(actions, covered)
+    bars = _in_months(bars, "session", months)
+    actions = _in_months(actions, "ex_date", months)
+    bars, n_off = _on_calendar(bars, exchange, off_calendar)
+    _check_prices(bars)
+    counts |= {
+        name: n_rows
+        for name, n_rows in (
+            ("actions withdrawn by a later snapshot", n_withdrawn),
+            ("off the calendar", n_off),
+        )
+        if n_rows
+    }
+    return Normalized(
+        bars=_bars_table(bars, exchange),
+        actions=_actions_table(per_share_held(actions), exchange),
+        counts=counts,
+    )
+
+
+def _with_origin(row: Mapping[str, Any], frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    if row["source"] not in order:
+        raise SourceError(
+            f"snapshot {row['snapshot_id']} is of source {row['source']!r}; known: {', '.join(order)}"
+        )
+    known_at = pd.Timestamp(row["known_at"])
+    if known_at.tzinfo is None:
+        known_at = known_at.tz_localize("UTC")  # the manifest's times are UTC
+    return frame.assign(
+        source=str(row["source"]),
+        snapshot_id=str(row["snapshot_id"]),
+        snapshot_known_at=known_at.tz_convert("UTC").as_unit("us"),
+    )
+
+
+def _stack(frames: Sequence[pd.DataFrame], empty: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    full = [frame for frame in frames if len(frame)]
+    if full:
+        return pd.concat(full, ignore_index=True)
+    return empty.assign(
+        source=pd.Series(dtype="str"),
+        snapshot_id=pd.Series(dtype="str"),
+        snapshot_known_at=pd.Series(dtype="datetime64[us, UTC]"),
+    )
+
+
+def _check_symbols(found: Iterable[Any]) -> None:
+    rows = []
+    for symbol in found:
+        try:
+            check_symbol(symbol)
+        except BadName as error:
+            rows.append({"symbol": symbol, "problem": str(error)})
+    if rows:
+        raise BadRows(
+            f"{len(rows)} unusable symbols: {'; '.join(row['problem'] for row in rows[:3])}",
+            rule="usable_symbols",
+            rows=rows[:_N_SAMPLE],
+        )
+
+
+def _winning_source(
+    bars: pd.DataFrame, actions: pd.DataFrame, order: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep, for each symbol, the rows of the last source that has bars of it."""
+    rank = bars["source"].map({name: place for place, name in enumerate(order)})
+    winner = rank.groupby(bars["symbol"]).max()
+    names = winner.map(dict(enumerate(order)))
+    kept_bars = bars[rank.to_numpy() == bars["symbol"].map(winner).to_numpy()]
+    kept_actions = actions[(actions["symbol"].map(names) == actions["source"]).to_numpy(dtype=bool)]
+    return kept_bars, kept_actions
+
+
+def _latest_bars(bars: pd.DataFrame) -> pd.DataFrame:
+    """Keep, for each (symbol, session), the row of the snapshot known last; refuse a key twice in one."""
+    twice = bars.duplicated(["symbol", "session", "snapshot_id"], keep=False)
+    if twice.any():
+        first = bars[twice].sort_values(["symbol", "session"], kind="stable")
+        raise BadRows(
+            f"one answer holds {int(twice.sum())} rows with the same symbol and session, first "
+            f"{_place(first.iloc[0])}",
+            rule="keys_unique",
+            rows=_sample(first),
+        )
+    ordered = bars.sort_values(["symbol", "session", "snapshot_known_at", "snapshot_id"], kind="stable")
+    return ordered.drop_duplicates(["symbol", "session"], keep="last").reset_index(drop=True)
+
+
+def _coverage(bars: pd.DataFrame) -> pd.DataFrame:
+    """Return the first and last session each snapshot has of each symbol."""
+    spans = bars.groupby(["symbol", "snapshot_id", "snapshot_known_at"], sort=True)["session"]
+    return spans.agg(first="min", last="max").reset_index()
+
+
+def _latest_actions(actions: pd.DataFrame, covered: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Keep the actions of the latest snapshot that covers their ex-date, and count what it withdrew."""
+    key = ["symbol", "ex_date", "kind"]
+    ordered = actions.sort_values([*key, "snapshot_known_at", "snapshot_id"], kind="stable")
+    latest = ordered.drop_duplicates(key, keep="last").reset_index(drop=True)
+    pairs = latest.reset_index(names="row").merge(covered, on="symbol", suffixes=("", "_other"))
+    newer = (pairs["snapshot_known_at_other"] > pairs["snapshot_known_at"]) | (
+        (pairs["snapshot_known_at_other"] == pairs["snapshot_known_at"])
+        & (pairs["snapshot_id_other"] > pairs["snapshot_id"])
+    )
+    inside = (pairs["first"] < pairs["ex_date"]) & (pairs["ex_date"] <= pairs["last"])
+    withdrawn = pairs.loc[newer & inside, "row"].unique()
+    return latest.drop(index=withdrawn).reset_index(drop=True), len(withdrawn)
+
+
+def _in_months(frame: pd.DataFrame, column: str, months: Sequence[str]) -> pd.DataFrame:
+    for month in months:
+        month_range(month)
+    keys = frame[column].dt.strftime("%Y-%m")
+    return frame.assign(month=keys)[keys.isin(list(months)).to_numpy(dtype=bool)].reset_index(drop=True)
+
+
+def _on_calendar(bars: pd.DataFrame, exchange: str, off_calendar: str) -> tuple[pd.DataFrame, int]:
+    if off_calendar not in ("refuse", "drop"):
+        raise ValueError(f"off_calendar is 'refuse' or 'drop', was {off_calendar!r}")
+    if not len(bars):
+        return bars, 0
+    days = bars["session"].to_numpy().astype("datetime64[D]")
+    first, last = days.min().item(), days.max().item()
+    known = np.array(sessions(exchange, first, last + dt.timedelta(days=1)), dtype="datetime64[D]")
+    off = ~np.isin(days, known)
+    if off.any() and off_calendar == "refuse":
+        rows = bars[off]
+        named = ", ".join(f"{row.symbol} at {row.session:%Y-%m-%d}" for row in rows.head(5).itertuples())
+        raise BadRows(
+            f"{int(off.sum())} bars are on days {exchange} does not trade: {named}; name the right exchange, "
+            "or drop them with off_calendar='drop'",
+            rule="sessions_on_calendar",
+            rows=_sample(rows),
+        )
+    return bars[~off].reset_index(drop=True), int(off.sum())
+
+
+def _check_prices(bars: pd.DataFrame) -> None:
+    open_, high, low, close, volume = (bars[name].to_numpy(dtype=np.float64) for name in BAR_COLUMNS[2:])
+    prices = np.column_stack([open_, high, low, close])
+    broken = {
+        "positive_prices": ~(np.isfinite(prices) & (prices > 0.0)).all(axis=1),
+        "ohlc_order": (high < np.maximum(open_, close)) | (low > np.minimum(open_, close)),
+        "volume_not_negative": ~(np.isfinite(volume) & (volume >= 0.0)),
+    }
+    for rule, mask in broken.items():
+        if mask.any():
+            first = bars[mask].iloc[0]
+            values = ", ".join(f"{name} {first[name]:.10g}" for name in BAR_COLUMNS[2:])
+            raise BadRows(
+                f"{int(mask.sum())} bars break {rule}, first {_place(first)}: {values}",
+                rule=rule,
+                rows=_sample(bars[mask]),
+            )
+
+
+def _bars_table(bars: pd.DataFrame, exchange: str) -> pa.Table:
+    import pyarrow as pa
+
+    schema = TABLES["core/daily_bars"].schema
+    days = bars["session"].to_numpy().astype("datetime64[D]")
+    unique, where = np.unique(days, return_inverse=True)
+    bar_end = session_close(exchange, unique.tolist())[where] if len(unique) else bars["snapshot_known_at"]
+    columns = bars.assign(bar_end=bar_end, known_at=bar_end, session=bars["session"].dt.date)
+    return pa.Table.from_pandas(
+        columns[schema.names], schema=schema, preserve_index=False
+    ).replace_schema_metadata()
+
+
+def _actions_table(actions: pd.DataFrame, exchange: str) -> pa.Table:
+    import pyarrow as pa
+
+    schema = TABLES["core/corporate_actions"].schema
+    actions = actions.sort_values(["symbol", "ex_date", "kind"], kind="stable")
+    known_at = _opens(exchange, actions["ex_date"].to_numpy().astype("datetime64[D]"))
+    columns = actions.assign(known_at=known_at, ex_date=actions["ex_date"].dt.date, pay_date=None)
+    return pa.Table.from_pandas(
+        columns[schema.names], schema=schema, preserve_index=False
+    ).replace_schema_metadata()
+
+
+def _opens(exchange: str, days: np.ndarray[Any, Any]) -> pd.DatetimeIndex:
+    """Return the open of the first session at or after each day, UTC."""
+    import pandas as pd
+
+    if not len(days):
+        return pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
+    calendar, *_ = _calendar(exchange)
+    where = calendar.sessions.searchsorted(
+        pd.DatetimeIndex(days).as_unit(calendar.sessions.unit), side="left"
+    )
+    if (where >= len(calendar.sessions)).any():
+        raise BadRows(
+            f"the ex-date {days[where >= len(calendar.sessions)][0]} is after the calendar of {exchange}",
+            rule="ex_date_on_calendar",
+        )
+    return pd.DatetimeIndex(calendar.opens.iloc[where]).tz_convert("UTC").as_unit("us").rename(None)
+
+
+def _place(row: Any) -> str:
+    return f"{row['symbol']} at {row['session']:%Y-%m-%d}"
+
+
+def _sample(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    shown = rows.head(_N_SAMPLE).drop(columns=list(_ORIGIN), errors="ignore")
+    if "session" in shown:
+        shown = shown.assign(session=shown["session"].dt.strftime("%Y-%m-%d"))
+    return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]

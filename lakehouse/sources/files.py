@@ -1,0 +1,229 @@
+"""Bars from your own files: CSV (plain or gzip) or Parquet, with a mapping of columns.
+
+    FilesSource(
+        path="prices/*.csv.gz",
+        columns={"symbol": "ticker", "session": "date", "open": "open", "high": "high", "low": "low",
+                 "close": "close", "volume": "volume",
+                 "dividend": "dividend_amount", "split": "split_coefficient"},
+    )
+
+The keys are our names, the values the file's columns. Required are symbol, session, open, high, low, close,
+volume. A symbol that begins with "=" is literal: "=AAPL" for a file of one symbol, "={stem}" for the file's
+name up to its first dot. Prices are as traded. `dividend` is cash per share as traded on the ex-date and
+empty or 0 where there is none; `split` is new shares per old one on the ex-date and empty, 0 or 1 where there
+is none.
+
+Reading is strict (`lakehouse.sources.strict_table`): one bad row refuses the file and is named with its line.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import glob
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import nearest
+from lakehouse.errors import EmptyAnswer, SourceError, SourceUnavailable, UnknownSymbol
+from lakehouse.snapshots import Answer
+from lakehouse.sources.base import Parsed, check_as_of, check_symbol, stack_actions
+from lakehouse.sources.strict_table import MAX_ROWS, REQUIRED, TARGETS, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_FILE_BYTES = 2 * 1024**3
+
+
+class FilesSource:
+    """Bars and actions from files.
+
+    Parameters
+    ----------
+    path : one file, or a pattern such as "prices/*.csv"; files are read in the order of their names
+    columns : our name -> the file's column, as above
+    date_format : how plain dates are written, in strptime's letters and with leading zeros
+    time_zone : the exchange's, such as "America/New_York"; needed only where `session` holds timezone-aware
+        timestamps, which are converted to that zone's date
+    delimiter : between the fields of a CSV file
+    max_bytes, max_rows : a file with more (unpacked) is refused; gzip may unpack to 100 times its size
+    """
+
+    name = "files"
+    dataset = "daily_bars"
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        columns: Mapping[str, str],
+        date_format: str = "%Y-%m-%d",
+        time_zone: str | None = None,
+        delimiter: str = ",",
+        max_bytes: int = MAX_FILE_BYTES,
+        max_rows: int = MAX_ROWS,
+    ) -> None:
+        self._path = str(path)
+        self._columns = _check_columns(columns)
+        self._date_format = date_format
+        self._time_zone = _check_zone(time_zone)
+        self._delimiter = delimiter
+        self._max_bytes = max_bytes
+        self._max_rows = max_rows
+
+    def symbols(self, configured: Sequence[str]) -> list[str]:
+        """Return the configured symbols, each once; none means all that the files hold.
+
+        Raises
+        ------
+        BadName : one is no symbol.
+        """
+        return list(dict.fromkeys(check_symbol(symbol) for symbol in configured))
+
+    def fetch(
+        self,
+        symbols: Sequence[str],
+        start: dt.date,
+        end: dt.date,
+        *,
+        as_of: dt.datetime,
+        progress: Callable[[str], None] | None = None,
+    ) -> Iterator[Answer]:
+        """Yield each file as it is, with all its symbols and sessions, whatever range is asked for.
+
+        Raises
+        ------
+        SourceUnavailable : no such file.
+        SourceError : a column of the mapping is not in the file; names the nearest.
+        BadPayload : not a readable table, or one past the limits.
+        BadRows : rows that break a rule; carries the first ones with their lines.
+        EmptyAnswer : a file without rows.
+        UnknownSymbol : no file holds a symbol that was asked for; raised after the last file.
+        """
+        check_as_of(as_of)
+        wanted = self.symbols(symbols)
+        seen: set[str] = set()
+        for file in self._files():
+            if progress is not None:
+                progress(f"files: {file.name}")
+            answer, found = self._read(file, as_of)
+            seen |= found
+            yield answer
+        for symbol in wanted:
+            if symbol not in seen:
+                raise UnknownSymbol(
+                    f"no file at {self._path} holds the symbol {symbol!r}{nearest(symbol, seen)}"
+                )
+
+    def parse(self, content: bytes, request: Mapping[str, Any]) -> Parsed:
+        """Return the file's bars and actions.
+
+        The request alone decides how the file is read, so that a snapshot is always read as it was at first.
+        """
+        as_of = check_as_of(dt.datetime.fromisoformat(str(request["as_of"])))
+        table, counts = read_table(
+            content,
+            what=str(request["file"]),
+            columns=_check_columns(request["columns"]),
+            date_format=str(request["date_format"]),
+            time_zone=_check_zone(request["time_zone"]),
+            delimiter=str(request["delimiter"]),
+            last_session=as_of.astimezone(dt.UTC).date() + dt.timedelta(days=1),
+            max_bytes=self._max_bytes,
+            max_rows=self._max_rows,
+        )
+        bars = table.drop(columns=["dividend", "split"])
+        return Parsed(bars=bars, actions=stack_actions(_actions(table)), counts=counts)
+
+    def _files(self) -> list[Path]:
+        found = (Path(name) for name in glob.glob(self._path))  # noqa: PTH207 - the pattern may be absolute
+        files = sorted(file for file in found if file.is_file())
+        if not files and Path(self._path).is_file():
+            files = [Path(self._path)]  # a name that holds the pattern's own characters
+        if not files:
+            folder = Path(self._path).parent
+            names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+            raise SourceUnavailable(
+                f"there is no file at {self._path}{nearest(Path(self._path).name, names)}"
+            )
+        return files
+
+    def _read(self, file: Path, as_of: dt.datetime) -> tuple[Answer, set[str]]:
+        size = file.stat().st_size
+        if size > self._max_bytes:
+            raise SourceError(f"{file} has {size:,} bytes; the limit is {self._max_bytes:,} (max_bytes)")
+        content = file.read_bytes()
+        symbol = _literal(self._columns["symbol"], file)
+        columns = dict(self._columns) if symbol is None else {**self._columns, "symbol": f"={symbol}"}
+        request = {
+            "file": file.name,
+            "columns": columns,
+            "date_format": self._date_format,
+            "time_zone": self._time_zone,
+            "delimiter": self._delimiter,
+            "as_of": as_of.isoformat(),
+        }
+        bars = self.parse(content, request).bars
+        if not len(bars):
+            raise EmptyAnswer(f"{file} has no rows")
+        answer = Answer(
+            content=content,
+            source=self.name,
+            dataset=self.dataset,
+            request=request,
+            known_at=as_of,
+            media_type=_media_type(content),
+            symbol=symbol,
+            first_session=bars["session"].min().date(),
+            last_session=bars["session"].max().date(),
+        )
+        return answer, set(bars["symbol"].unique())
+
+
+def _check_columns(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the mapping with every required name, and known ones only."""
+    for name in columns:
+        if name not in TARGETS:
+            raise SourceError(f"the column mapping has an unknown name {name!r}{nearest(str(name), TARGETS)}")
+    for name in REQUIRED:
+        if name not in columns:
+            raise SourceError(f"the column mapping lacks {name!r}; it needs {', '.join(REQUIRED)}")
+    for name, column in columns.items():
+        if not isinstance(column, str) or not column:
+            raise SourceError(
+                f"the column mapping gives {name!r} no column name, was {column!r}; quote it in YAML"
+            )
+    return dict(columns)
+
+
+def _check_zone(name: str | None) -> str | None:
+    if name is not None:
+        try:
+            zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+            known = zoneinfo.available_timezones()
+            raise SourceError(f"unknown time zone {name!r}{nearest(str(name), known)}") from None
+    return name
+
+
+def _literal(column: str, file: Path) -> str | None:
+    """Return the symbol of a mapping such as "=AAPL" or "={stem}", None where it names a column."""
+    if not column.startswith("="):
+        return None
+    return check_symbol(column[1:].replace("{stem}", file.name.partition(".")[0]))
+
+
+def _actions(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield the splits and the dividends of a table; 0 and 1 are no split, 0 is no dividend."""
+    is_split = ~table["split"].isin([0.0, 1.0])
+    for kind, mask in (("split", is_split), ("dividend", table["dividend"] > 0.0)):
+        rows = table.loc[mask, ["symbol", "session", kind]]
+        yield rows.rename(columns={"session": "ex_date", kind: "value"}).assign(kind=kind)
+
+
+def _media_type(content: bytes) -> str:
+    if content.startswith(b"PAR1"):
+        return "application/vnd.apache.parquet"
+    return "application/gzip" if content.startswith(b"\x1f\x8b") else "text/csv"

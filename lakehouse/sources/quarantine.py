@@ -1,0 +1,85 @@
+"""What happens to a vendor's bad bars: mended where the harm is nil, left out where not, and always counted.
+
+Rules, in this order, each row under the first that fits:
+
+1. a row with a missing price is left out (`rows without prices`): vendors write them for sessions without
+   trades;
+2. a price that is not positive and finite, a negative volume, or a high below the low leaves the row out
+   (`rows with impossible prices`);
+3. an open or close outside [low, high] by at most `widen_rate` of its size (rounding, an auction price
+   printed late) widens the range to hold it (`ranges widened to open and close`): open and close are what is
+   traded and marked;
+4. one further outside leaves the row out (`rows out of order`).
+
+More than `max_bad_share` of the rows left out under 2 and 4 is no glitch but a broken series: it is refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lakehouse.errors import BadRows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDEN_RATE = 0.005
+MAX_BAD_SHARE = 0.01
+_PRICES = ["open", "high", "low", "close"]
+
+
+def quarantine(
+    bars: pd.DataFrame,
+    *,
+    what: str,
+    widen_rate: float = WIDEN_RATE,
+    max_bad_share: float = MAX_BAD_SHARE,
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return the usable bars, in their order, and the counts of what was mended or left out.
+
+    Missing volume becomes 0.
+
+    Parameters
+    ----------
+    bars : symbol, session, open, high, low, close, volume
+    what : named in errors
+    widen_rate : fraction of the price by which open or close may lie outside [low, high]
+    max_bad_share : fraction of the rows that may be unusable
+
+    Raises
+    ------
+    BadRows : more rows than that are unusable.
+    """
+    open_, high, low, close = (bars[name].to_numpy(dtype=np.float64) for name in _PRICES)
+    volume = np.nan_to_num(bars["volume"].to_numpy(dtype=np.float64), nan=0.0, posinf=np.inf)
+    prices = np.column_stack([open_, high, low, close])
+    missing = np.isnan(prices).any(axis=1)
+    usable = (np.isfinite(prices) & (prices > 0.0)).all(axis=1) & (high >= low)
+    impossible = ~missing & ~(usable & np.isfinite(volume) & (volume >= 0.0))
+    top, bottom = np.maximum(open_, close), np.minimum(open_, close)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        outside = np.maximum(top / high - 1.0, 1.0 - bottom / low)
+    disorder = ~missing & ~impossible & (outside > 0.0)
+    far = disorder & (outside > widen_rate)
+    bad = impossible | far
+    if bad.sum() > max_bad_share * len(bars):
+        rows = bars[bad].head(10)
+        first = rows.iloc[0]
+        values = ", ".join(f"{name} {first[name]:.10g}" for name in (*_PRICES, "volume"))
+        raise BadRows(
+            f"{int(bad.sum())} of {len(bars)} rows of {what} are unusable (more than {max_bad_share:.2%}), "
+            f"first {first['session']:%Y-%m-%d}: {values}; use another source for it, or raise max_bad_share",
+            rule="few_bad_rows",
+            rows=rows.to_dict("records"),
+        )
+    mended = bars.assign(high=np.maximum(high, top), low=np.minimum(low, bottom), volume=volume)
+    counts = {
+        "rows without prices": int(missing.sum()),
+        "rows with impossible prices": int(impossible.sum()),
+        "ranges widened to open and close": int((disorder & ~far).sum()),
+        "rows out of order": int(far.sum()),
+    }
+    kept = mended[~(missing | bad)].reset_index(drop=True)
+    return kept, {reason: n_rows for reason, n_rows in counts.items() if n_rows}

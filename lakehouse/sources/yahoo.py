@@ -1,0 +1,272 @@
+"""Yahoo Finance's daily bars, fetched through yfinance, kept as the bytes Yahoo sent.
+
+yfinance is the client: it knows the cookie, the crumb and the browser's TLS. A session that records every
+chart answer is handed to it, the recorded bytes are what is stored, and what they mean is decided here, since
+yfinance gives an empty frame for a delisted symbol, a server error and a web page alike.
+
+Not affiliated with Yahoo; its terms allow personal use, and its data must not be passed on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from engine.errors import QuantlakeError
+from lakehouse.errors import (
+    BadPayload,
+    BadRows,
+    EmptyAnswer,
+    RateLimited,
+    SourceError,
+    SourceUnavailable,
+    UnknownSymbol,
+)
+from lakehouse.snapshots import Answer
+from lakehouse.sources.base import Parsed, check_as_of, check_symbol
+from lakehouse.sources.quarantine import MAX_BAD_SHARE
+from lakehouse.sources.yahoo_chart import parse_chart
+from lakehouse.sources.yahoo_client import Heard, plain_yfinance, recording_session
+
+LEAD = dt.timedelta(days=10)
+"""Requests begin this much before the start, so that an answer without any bar is suspect and never merely
+early."""
+
+MAX_RETRY_AFTER = 300.0
+TRIES = {RateLimited: 3, SourceUnavailable: 5, EmptyAnswer: 2, BadPayload: 3}
+"""How often a request is made at most, by what went wrong; other errors are final at once."""
+
+
+class YahooSource:
+    """Daily bars, splits and dividends from Yahoo.
+
+    Parameters
+    ----------
+    base_url : send every request to this server instead, such as a recording; scheme and host of each are
+        replaced
+    cache_folder : where yfinance keeps time zones and cookies; by default a temporary folder of the process
+    timeout : seconds one HTTP request may take
+    deadline : seconds all requests of one `fetch` may take together, retries included
+    wait_initial, wait_max : seconds between retries: doubling from the first to the second, with jitter
+    max_bad_share : fraction of an answer's rows that may be unusable (`lakehouse.sources.quarantine`)
+    """
+
+    name = "yahoo"
+    dataset = "chart_1d"
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        cache_folder: str | None = None,
+        timeout: float = 20.0,
+        deadline: float = 900.0,
+        wait_initial: float = 1.0,
+        wait_max: float = 30.0,
+        max_bad_share: float = MAX_BAD_SHARE,
+    ) -> None:
+        self._base_url = base_url
+        self._cache_folder = cache_folder
+        self._timeout = timeout
+        self._deadline = deadline
+        self._wait_initial = wait_initial
+        self._wait_max = wait_max
+        self._max_bad_share = max_bad_share
+
+    def symbols(self, configured: Sequence[str]) -> list[str]:
+        """Return the configured symbols, each once, in order.
+
+        Raises
+        ------
+        SourceError : none is configured; Yahoo has no list to take them from.
+        BadName : one is no symbol.
+        """
+        if not configured:
+            raise SourceError("source 'yahoo' needs symbols: name them in the settings, such as [AAPL, MSFT]")
+        return list(dict.fromkeys(check_symbol(symbol) for symbol in configured))
+
+    def fetch(
+        self,
+        symbols: Sequence[str],
+        start: dt.date,
+        end: dt.date,
+        *,
+        as_of: dt.datetime,
+        progress: Callable[[str], None] | None = None,
+    ) -> Iterator[Answer]:
+        """Yield one answer a symbol, from shortly before `start` up to `as_of`.
+
+        `end` does not shorten the request: only an answer that reaches to `as_of` holds every split by which
+        its prices are adjusted. A symbol that fails does not keep the others from being fetched: its error is
+        raised after the last answer. Throttling and outages end the fetch at once, they would meet every
+        symbol.
+
+        Raises
+        ------
+        UnknownSymbol, Delisted, EmptyAnswer, BadPayload, BadRows : of one symbol; several are one
+            SourceError.
+        RateLimited, SourceUnavailable : after the retries.
+        """
+        check_as_of(as_of)
+        if not start < end:
+            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+        session = recording_session(self._base_url, timeout=self._timeout)
+        give_up_at = time.monotonic() + self._deadline
+        failures: list[QuantlakeError] = []
+        wanted = self.symbols(symbols)
+        for place, symbol in enumerate(wanted, start=1):
+            if progress is not None:
+                progress(f"yahoo: {symbol} ({place} of {len(wanted)})")
+            try:
+                answer = self._fetch_one(session, symbol, start, as_of, give_up_at)
+            except (RateLimited, SourceUnavailable):
+                raise
+            except (SourceError, BadRows) as error:
+                failures.append(error)
+                continue
+            yield answer
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            said = " | ".join(str(error) for error in failures)
+            raise SourceError(f"{len(failures)} of {len(wanted)} symbols failed: {said}")
+
+    def parse(self, content: bytes, request: Mapping[str, Any]) -> Parsed:
+        """Return the as-traded bars and actions of an answer (`lakehouse.sources.yahoo_chart`)."""
+        return parse_chart(
+            content,
+            symbol=str(request["symbol"]),
+            as_of=check_as_of(dt.datetime.fromisoformat(str(request["as_of"]))),
+            max_bad_share=self._max_bad_share,
+        )
+
+    def _fetch_one(
+        self, session: Any, symbol: str, start: dt.date, as_of: dt.datetime, give_up_at: float
+    ) -> Answer:
+        import stamina
+
+        left = give_up_at - time.monotonic()
+        if left <= 0.0:
+            raise SourceUnavailable(
+                f"the deadline of {self._deadline:.0f} s passed before {symbol}: run it again, what was "
+                "fetched stays"
+            )
+        tries: dict[type[SourceError], int] = {}
+        attempts = stamina.retry_context(
+            on=functools.partial(_worth_another_try, tries, give_up_at),
+            attempts=max(TRIES.values()),
+            timeout=left,
+            wait_initial=self._wait_initial,
+            wait_jitter=self._wait_initial,
+            wait_max=self._wait_max,
+        )
+        for attempt in attempts:
+            with attempt:
+                return self._ask(session, symbol, start, as_of)
+        raise AssertionError("stamina gives an answer or raises")
+
+    def _ask(self, session: Any, symbol: str, start: dt.date, as_of: dt.datetime) -> Answer:
+        request = {"symbol": symbol, "start": (start - LEAD).isoformat(), "as_of": as_of.isoformat()}
+        heard = self._hear(session, symbol, start - LEAD, as_of)
+        _check_status(heard, symbol)
+        parsed = self.parse(heard.content, request)
+        if not heard.is_history:
+            raise BadPayload(f"Yahoo's answer for {symbol} names no time zone, its history was not asked for")
+        if not len(parsed.bars):
+            raise EmptyAnswer(
+                f"Yahoo's answer for {symbol} has no usable bar ({dict(parsed.counts)}); try again later"
+            )
+        days = parsed.bars["session"]
+        return Answer(
+            content=heard.content,
+            source=self.name,
+            dataset=self.dataset,
+            request=request,
+            known_at=as_of,
+            media_type=heard.headers.get("content-type", "application/json").partition(";")[0].strip(),
+            etag=heard.headers.get("etag"),
+            symbol=symbol,
+            first_session=days.iloc[0].date(),
+            last_session=days.iloc[-1].date(),
+        )
+
+    def _hear(self, session: Any, symbol: str, start: dt.date, as_of: dt.datetime) -> Heard:
+        """Let yfinance ask for the history, and return the chart answer that decides."""
+        import yfinance as yf
+
+        session.heard.clear()
+        problem: Exception | None = None
+        # The day after as_of is asked for, too: a split of the day itself is stamped at the session's open.
+        end = as_of.astimezone(dt.UTC).date() + dt.timedelta(days=2)
+        with plain_yfinance(self._cache_folder):
+            try:
+                yf.Ticker(symbol, session=session).history(
+                    start=start.isoformat(),
+                    end=end.isoformat(),
+                    interval="1d",
+                    auto_adjust=False,
+                    actions=True,
+                    timeout=self._timeout,
+                )
+            except Exception as error:  # judged by what Yahoo answered, below
+                problem = error
+        answers = [heard for heard in session.heard if heard.is_history] or session.heard
+        if answers:
+            answer: Heard = answers[-1]
+            return answer
+        raise SourceUnavailable(
+            f"Yahoo gave no answer for {symbol} ({type(problem).__name__}: {str(problem)[:200]}); check "
+            "the network and run it again"
+        ) from problem
+
+
+def _worth_another_try(
+    tries: dict[type[SourceError], int], give_up_at: float, error: Exception
+) -> bool | float:
+    """Return whether to ask again, or in how many seconds where Yahoo asks for a pause; counts in `tries`."""
+    kind = next((kind for kind in TRIES if isinstance(error, kind)), None)
+    if kind is None:
+        return False
+    tries[kind] = tries.get(kind, 0) + 1
+    if tries[kind] >= TRIES[kind]:
+        return False
+    pause = getattr(error, "retry_after", None)
+    if pause is None:
+        return True
+    return pause if pause <= MAX_RETRY_AFTER and time.monotonic() + pause < give_up_at else False
+
+
+def _check_status(heard: Heard, symbol: str) -> None:
+    """Raise what the HTTP status means; statuses with an error block of Yahoo's own pass, the block says
+    more."""
+    status, said = heard.status, heard.content[:200].decode("utf-8", "replace").strip()
+    if status == 429 or said.startswith(("Too Many Requests", "Edge: Too Many Requests")):
+        after = _retry_after(heard.headers.get("retry-after"))
+        asked = f" and asks to wait {after:.0f} s" if after is not None else ""
+        raise RateLimited(
+            f"Yahoo refused {symbol} for too many requests{asked}: run it again later, what was "
+            "fetched stays",
+            retry_after=after,
+        )
+    if status >= 500:
+        raise SourceUnavailable(f"Yahoo failed on {symbol} with HTTP {status}: run it again later")
+    if status in (401, 403):
+        raise SourceUnavailable(
+            f"Yahoo denied {symbol} with HTTP {status} (cookie or crumb): run it again later"
+        )
+    if status >= 400 and not said.startswith("{"):
+        if status == 404:
+            raise UnknownSymbol(f"Yahoo knows no symbol {symbol} (HTTP 404): check how Yahoo writes it")
+        raise BadPayload(f"Yahoo answered for {symbol} with HTTP {status} and no reason")
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Return the seconds of a Retry-After header; a date is not worth a clock and counts as absent."""
+    try:
+        seconds = float(value) if value is not None else None
+    except ValueError:
+        return None
+    return seconds if seconds is not None and seconds >= 0.0 else None

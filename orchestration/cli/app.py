@@ -1,0 +1,67 @@
+"""The application: its commands, and one place where errors become a line and an exit code.
+
+Nothing heavy is imported before a command runs: `--help` must not wait for Dagster, MLflow or Numba.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from engine.errors import QuantlakeError
+from orchestration.cli import care, data, demo, research, ui
+
+app = typer.Typer(
+    name="quantlake",
+    help="Point-in-time market data, a Numba backtest engine and honest statistics, run by Dagster, logged to MLflow.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or unusable input, 3 internal error, 130 interrupted.",
+)
+app.command()(demo.demo)
+app.command()(ui.ui)
+app.command("import")(data.import_files)
+app.command()(research.backtest)
+app.command()(research.sweep)
+app.command()(research.walkforward)
+app.command()(research.reproduce)
+app.command()(data.sql)
+app.command()(data.verify)
+app.command()(care.doctor)
+app.command()(care.clean)
+
+
+def main() -> None:
+    """Run a command; an error meant for the user is one text on stderr, without a traceback."""
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        app(standalone_mode=True)
+    except QuantlakeError as error:
+        _explain(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; what was committed stays, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except Exception:
+        if os.environ.get("QUANTLAKE_DEBUG"):
+            raise
+        import traceback
+
+        traceback.print_exc()
+        print("this is an error of quantlake itself; please report it with the text above", file=sys.stderr)
+        sys.exit(3)
+
+
+def _explain(error: QuantlakeError) -> None:
+    from orchestration.cli.console import err, rows_table
+
+    err.print("[bold red]error:[/] ", end="")
+    err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    rows = getattr(error, "rows", None)
+    if rows:
+        err.print(rows_table(rows, "the first offending rows"))

@@ -1,0 +1,195 @@
+"""backtest, sweep, walkforward, reproduce: research without Dagster, in this process."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from assets.research.recording import Recorded
+    from assets.research.workflow import Bench
+
+SpecArgument = Annotated[
+    str, typer.Argument(help="Name of a spec in strategies/specs, or the path of a YAML file.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def backtest(spec: SpecArgument, as_json: JsonOption = False) -> None:
+    """Run a spec's own parameters over the whole sample."""
+    from strategies.spec import load_spec
+
+    started = time.perf_counter()
+    recorded = _bench().backtest(load_spec(spec))
+    _show(recorded, as_json, started)
+
+
+def sweep(
+    spec: SpecArgument,
+    top: Annotated[int, typer.Option(help="How many of the best points to print.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Run every point of a spec's search space; each is kept as a trial."""
+    from orchestration.cli.console import out, print_json, progress, rows_table
+    from strategies.spec import load_spec
+
+    started = time.perf_counter()
+    loaded = load_spec(spec)
+    with progress(f"sweep {loaded.name}", "trials") as update:
+        recorded = _bench().sweep(loaded, update)
+    trials = [trial for trial in recorded.run.studies[0].trials if trial.is_complete]
+    best = sorted(trials, key=lambda trial: _descending(trial.metrics[loaded.metric]))[:top]
+    rows = [
+        {
+            **trial.parameters,
+            **{
+                name: trial.metrics[name]
+                for name in ("sharpe", "cagr", "max_drawdown", "turnover", "n_trades")
+            },
+        }
+        for trial in best
+    ]
+    if as_json:
+        print_json({**_summary(recorded), "best": rows})
+        return
+    out.print(rows_table(rows, f"best {len(rows)} of {len(trials)} points by {loaded.metric}, in sample"))
+    _show(recorded, False, started)
+
+
+def walkforward(spec: SpecArgument, as_json: JsonOption = False) -> None:
+    """Search each training window, run the year after it, and stitch the years out of sample."""
+    from orchestration.cli.console import number, out, print_json, progress, rows_table
+    from strategies.spec import load_spec
+
+    started = time.perf_counter()
+    loaded = load_spec(spec)
+    bench = _bench()
+    with progress(f"walk-forward {loaded.name}", "windows") as update:
+        _, windows = bench.windows(loaded, progress=update)
+    recorded = bench.report(loaded)
+    rows = [
+        {
+            "test year": window.run.test_window,
+            **window.run.parameters,
+            "trials": window.run.n_trials,
+            "Sharpe in sample": number(window.run.in_sample_sharpe),
+            "Sharpe out of sample": number(window.run.result.metrics["sharpe"]),
+            "return out of sample": number(window.run.result.metrics["total_return"], "{:.1%}"),
+        }
+        for window in windows
+    ]
+    if as_json:
+        print_json({**_summary(recorded), "windows": rows})
+        return
+    out.print(rows_table(rows, f"walk-forward windows of {loaded.name}"))
+    _show(recorded, False, started)
+
+
+def reproduce(
+    run_id: Annotated[str, typer.Argument(help="Run id, or the beginning of one (six characters or more).")],
+    as_json: JsonOption = False,
+) -> None:
+    """Replay a run on the data versions it read: the same hash, or what differs (exit code 1)."""
+    from assets.research.reproduce import reproduce as replayed
+    from orchestration.cli.console import out, print_json
+
+    outcome = replayed(_lake(), run_id)
+    if as_json:
+        print_json({**vars(outcome), "is_equal": outcome.is_equal})
+    elif outcome.is_equal:
+        out.print(f"[green]equal[/]: {outcome.kind} of {outcome.spec}, run {outcome.run_id}", highlight=False)
+        out.print(f"  hash {outcome.replayed_hash}", highlight=False, soft_wrap=True)
+        for difference in outcome.differences:
+            out.print(f"  (although {difference})", highlight=False, markup=False)
+    else:
+        out.print(
+            f"[red]different[/]: {outcome.kind} of {outcome.spec}, run {outcome.run_id}", highlight=False
+        )
+        out.print(f"  recorded {outcome.recorded_hash}\n  replayed {outcome.replayed_hash}", highlight=False)
+        reasons = outcome.differences or (
+            "nothing recorded differs: the run is not deterministic, or the record was changed",
+        )
+        for difference in reasons:
+            out.print(f"  {difference}", highlight=False, markup=False)
+    if not outcome.is_equal:
+        raise typer.Exit(1)
+
+
+def _lake() -> Any:
+    from assets.settings import settings
+    from lakehouse.lake import Lake
+
+    return Lake(settings().home)
+
+
+def _bench() -> Bench:
+    from datetime import UTC, datetime
+
+    from assets.research.workflow import Bench
+    from assets.settings import settings
+    from assets.tracking import Tracking
+
+    tracking = Tracking(settings().home)
+    tracking.initialise()
+    return Bench(_lake(), tracking, datetime.now(UTC))
+
+
+def _summary(recorded: Recorded) -> dict[str, Any]:
+    validity = recorded.validity
+    return {
+        "run_id": recorded.run_id,
+        "kind": recorded.kind,
+        "spec": recorded.spec,
+        "parameters": dict(recorded.run.parameters),
+        "out_of_sample": recorded.run.is_out_of_sample,
+        "metrics": dict(recorded.run.result.metrics),
+        "sharpe_error": validity.sharpe_error,
+        "deflated_sharpe": validity.deflated_sharpe,
+        "trials": validity.n_trials,
+        "costs": dict(recorded.run.result.costs),
+        "hash": recorded.hash,
+        "pins": dict(recorded.pins),
+        "mlflow": recorded.url,
+    }
+
+
+def _show(recorded: Recorded, as_json: bool, started: float) -> None:
+    from rich.table import Table
+
+    from orchestration.cli.console import number, out, print_json
+
+    if as_json:
+        print_json(_summary(recorded))
+        return
+    metrics, validity = recorded.run.result.metrics, recorded.validity
+    sample = "out of sample" if recorded.run.is_out_of_sample else "in sample"
+    table = Table(
+        title=f"{recorded.spec}: {recorded.kind}, {sample}", title_justify="left", show_header=False
+    )
+    table.add_column()
+    table.add_column(justify="right")
+    for label, value in (
+        ("Sharpe ratio", f"{number(metrics['sharpe'])} ± {number(validity.sharpe_error)}"),
+        (
+            "deflated Sharpe ratio",
+            f"{number(validity.deflated_sharpe, '{:.1%}')} ({validity.n_trials} trials)",
+        ),
+        ("annual growth", number(metrics["cagr"], "{:.2%}")),
+        ("maximum drawdown", number(metrics["max_drawdown"], "{:.1%}")),
+        ("volatility", number(metrics["volatility"], "{:.1%}")),
+        ("turnover a year", number(metrics["turnover"])),
+        ("round trips", f"{metrics['n_trades']:.0f}"),
+        ("costs", number(recorded.run.result.costs["total"], "{:,.2f}")),
+        ("final equity", number(float(recorded.run.result.equity[-1]), "{:,.2f}")),
+        ("run", recorded.run_id),
+        ("time", f"{time.perf_counter() - started:.2f} s"),
+    ):
+        table.add_row(label, value)
+    out.print(table)
+    out.print(f"replay: quantlake reproduce {recorded.run_id}", highlight=False)
+
+
+def _descending(value: float) -> float:
+    return -value if value == value else float("inf")

@@ -1,0 +1,58 @@
+"""The Dagster instance of a quantlake home: its folder, its settings file, its handle."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+# Telemetry and the sign-up pane are off: a research machine talks to its vendors only. A run that lost its
+# worker is ended by the monitor, so that it cannot hold a slot of the queue for ever.
+INSTANCE_SETTINGS = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+run_monitoring:
+  enabled: true
+  max_runtime_seconds: 14400
+run_coordinator:
+  module: dagster._core.run_coordinator
+  class: QueuedRunCoordinator
+  config:
+    dequeue_interval_seconds: 1
+retention:
+  schedule:
+    purge_after_days: 90
+  sensor:
+    purge_after_days:
+      skipped: 7
+      failure: 30
+      success: -1
+"""
+
+
+def prepare_instance(home: Path) -> Path:
+    """Return the Dagster folder of a home, created with its settings where absent, and point DAGSTER_HOME at it."""
+    folder = home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "dagster.yaml"
+    if not config.exists():
+        config.write_text(INSTANCE_SETTINGS, encoding="utf-8")
+    os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    return folder
+
+
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """Return the Dagster instance of a home; use it as a context manager."""
+    import dagster as dg
+
+    prepare_instance(home)
+    return dg.DagsterInstance.get()

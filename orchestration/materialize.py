@@ -1,0 +1,90 @@
+"""Materializing assets in this process, on the home's Dagster instance, as `dg launch` does in its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import QuantlakeError
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+class MaterializeError(QuantlakeError):
+    """A Dagster run failed; its events, in the Dagster UI, say where."""
+
+
+def materialize(
+    instance: dg.DagsterInstance,
+    selection: Sequence[str],
+    *,
+    partition: str | None = None,
+    partition_range: tuple[str, str] | None = None,
+    log_level: str = "CRITICAL",
+) -> dg.ExecuteInProcessResult:
+    """Return the result of one Dagster run over the selected assets (`layer/table`) and their checks.
+
+    Parameters
+    ----------
+    partition : the partition key; of several, `partition_range` names the first and last.
+    log_level : from which level on the run's events go to the terminal too; the instance keeps them all.
+
+    Raises
+    ------
+    MaterializeError : the run failed; the text is the failing step's own.
+    """
+    import dagster as dg
+
+    from orchestration.definitions import defs
+
+    keys = [dg.AssetKey(name.split("/")) for name in selection]
+    repository = defs.get_repository_def()
+    job = repository.get_implicit_job_def_for_assets(keys)
+    if job is None:
+        raise MaterializeError(
+            f"{', '.join(selection)} do not share their partitions: materialize them in turn"
+        )
+    tags = {}
+    if partition_range is not None:
+        tags = {
+            "dagster/asset_partition_range_start": partition_range[0],
+            "dagster/asset_partition_range_end": partition_range[1],
+        }
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=keys,
+        partition_key=partition,
+        tags=tags,
+        run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
+        raise_on_error=False,
+    )
+    if not result.success:
+        raise MaterializeError(_failure(result))
+    return result
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> str:
+    texts = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            stated = data.user_failure_data.description if data.user_failure_data else None
+            texts.append(f"{event.step_key}: {stated or _root_message(data.error)}")
+    checks = [
+        f"check {item.check_name} of {item.asset_key.to_user_string()} failed: {item.description}"
+        for item in result.get_asset_check_evaluations()
+        if not item.passed and item.blocking
+    ]
+    return "; ".join(texts + checks) or f"Dagster run {result.run_id} failed"
+
+
+def _root_message(error: Any) -> str:
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if error is None:
+        return "failed"
+    # Dagster puts the class in front: `lakehouse.errors.BadRows: two bars ...`.
+    return str(error.message).strip().removeprefix(f"{error.cls_name}: ").partition(f"{error.cls_name}: ")[2] or str(
+        error.message
+    ).strip()

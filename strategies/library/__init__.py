@@ -1,0 +1,1 @@
+"""One file a strategy: `<name>.py` with a `@strategy` function of the same name."""

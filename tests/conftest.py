@@ -1,0 +1,19 @@
+"""Fixtures shared by every suite."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real market data and recorded vendor answers, which is never part of the project."""
+    folder = Path(os.environ.get("QUANTLAKE_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded market data at {folder}; set QUANTLAKE_SHARED_DATA to its folder")
+    return folder
