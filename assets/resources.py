@@ -25,11 +25,15 @@ class LakeResource(dg.ConfigurableResource):
 
 
 class VendorsResource(dg.ConfigurableResource):
-    """The data sources in force, in order: for a symbol that two carry, the later one counts."""
+    """The data sources in force, in order: for a symbol that two carry, the later one counts.
+
+    `options` are arguments of a source by its name, such as another address to ask.
+    """
 
     sources: list[str]
     symbols: list[str]
     exchange: str
+    options: dict[str, dict[str, str]] = {}
 
     def source(self, name: str) -> "Source":
         """Return the source of that name, to fetch from or to read snapshots by."""
@@ -37,8 +41,8 @@ class VendorsResource(dg.ConfigurableResource):
         from lakehouse.sources.strict_table import REQUIRED
 
         # Files come in by `quantlake import`; here their snapshots are only read, by the mapping each was kept with.
-        options = {"path": "", "columns": {field: field for field in REQUIRED}} if name == "files" else {}
-        return get_source(name, options)
+        read_only = {"path": "", "columns": {field: field for field in REQUIRED}} if name == "files" else {}
+        return get_source(name, {**read_only, **self.options.get(name, {})})
 
     def now(self) -> datetime:
         """Return the present; everything below takes it as an argument."""

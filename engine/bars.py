@@ -120,9 +120,7 @@ class Bars:
         return cls(**panels, bar_end=bar_end, symbols=tuple(map(str, names)))
 
 
-def _check_unique(
-    cells: NDArray[np.intp], bar_end: NDArray[np.datetime64], symbols: tuple[str, ...]
-) -> None:
+def _check_unique(cells: NDArray[np.intp], bar_end: NDArray[np.datetime64], symbols: tuple[str, ...]) -> None:
     counts = np.bincount(cells, minlength=1)
     if counts.max() > 1:
         where = divmod(int(np.argmax(counts)), len(symbols))

@@ -83,7 +83,7 @@ def _aligned(name: str, values: Any, bars: Bars) -> Floats:
         raise InputError(f"columns of {name} must be unique")
     rows = _rows(name, values.index, bars)
     wide = np.full((bars.n_bars, bars.n_assets), np.nan)
-    columns = [assets[column] for column in values.columns]
+    columns = np.array([assets[column] for column in values.columns], dtype=np.intp)
     wide[np.ix_(rows, columns)] = panel(name, values.to_numpy(dtype=np.float64, na_value=np.nan))
     return panel(name, wide)
 
@@ -94,7 +94,7 @@ def _rows(name: str, index: Any, bars: Bars) -> NDArray[np.intp]:
     times = index.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[us]")
     if np.unique(times).size != times.size:
         raise InputError(f"bar_end times in the index of {name} must be unique")
-    rows = np.searchsorted(bars.bar_end, times)
+    rows: NDArray[np.intp] = np.searchsorted(bars.bar_end, times)
     found = rows < bars.n_bars
     found[found] = bars.bar_end[rows[found]] == times[found]
     if not found.all():

@@ -1,7 +1,7 @@
 """Errors of the engine, and the root of every package's error tree.
 
-    QuantlakeError            its text is written for the user: the rule, the value, the place
-    └── InputError            an argument breaks a documented rule; fix the argument
+QuantlakeError            its text is written for the user: the rule, the value, the place
+└── InputError            an argument breaks a documented rule; fix the argument
 """
 
 from __future__ import annotations

@@ -52,9 +52,7 @@ def expected_maximum_sharpe(n_trials: int, variance: float) -> float:
     return math.sqrt(variance) * ((1.0 - _EULER_GAMMA) * typical + _EULER_GAMMA * beyond)
 
 
-def deflated_sharpe(
-    sharpe: float, n: int, skew: float, kurtosis: float, n_trials: int, variance: float
-) -> float:
+def deflated_sharpe(sharpe: float, n: int, skew: float, kurtosis: float, n_trials: int, variance: float) -> float:
     """Return the probability that the true Sharpe ratio is above what the best of n trials shows by luck.
 
     `n_trials` counts every parameter set ever tried, `variance` is that of their Sharpe ratios. Bailey and

@@ -2,7 +2,7 @@
 
 Compiled kernels are kept on disk in `<QUANTLAKE_HOME>/numba/<ENGINE_HASH>`. Numba's own cache notices an
 edit to a kernel's file but not to a kernel it calls in another file, and would silently run the old code
-(numba issue 1833): a folder named after all of the engine's sources cannot go stale.
+(a documented limit): a folder named after all of the engine's sources cannot go stale.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from engine.hashing import ENGINE_HASH
 
 __all__ = ["ENGINE_HASH", "cache_folder", "kernel", "step"]
 
+_CONFIG: Any = numba.config
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -28,7 +29,7 @@ def cache_folder() -> Path | None:
     `QUANTLAKE_HOME` names the home (default `./.quantlake`); it is read once, when the engine's kernels are
     first imported. None also when bounds are checked, since Numba's cache would answer with unchecked code.
     """
-    if numba.config.BOUNDSCHECK or numba.config.DISABLE_JIT:
+    if _CONFIG.BOUNDSCHECK or _CONFIG.DISABLE_JIT:
         return None
     folder = Path(os.environ.get("QUANTLAKE_HOME") or ".quantlake").absolute() / "numba" / ENGINE_HASH
     try:
@@ -57,12 +58,12 @@ def kernel(function: Function) -> Function:
     if _CACHE is None:
         return numba.njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
     # Numba reads the folder when it decorates. Set for longer, it would also redirect other libraries' caches.
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_CACHE)
+    before = _CONFIG.CACHE_DIR
+    _CONFIG.CACHE_DIR = str(_CACHE)
     try:
         return numba.njit(cache=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
     finally:
-        numba.config.CACHE_DIR = before
+        _CONFIG.CACHE_DIR = before
 
 
 def step(function: Function) -> Function:

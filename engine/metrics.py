@@ -59,10 +59,24 @@ def metrics(
     if wealth.size != series.size:
         raise InputError(f"equity must have one value a return ({series.size}), had {wealth.size}")
     first = _initial(series, wealth) if initial_cash is None else float(initial_cash)
+    figures = _return_metrics(series, wealth, first, periods_per_year)
+    if trades is not None:
+        figures |= trade_metrics(trades)
+    if fills is not None:
+        figures["n_fills"] = fills.size
+        figures["turnover"] = turnover(fills, wealth, periods_per_year=periods_per_year)
+    if exposure is not None:
+        gross = _series("exposure", exposure)
+        figures["exposure"] = mean_exposure(gross, wealth)
+        figures["time_in_market"] = time_in_market(gross)
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _return_metrics(series: Floats, wealth: Floats, first: float, periods_per_year: float) -> dict[str, float]:
     deepest, length = drawdown_nb(wealth, first)
     ordered = np.sort(series)
     growth = cagr_of(wealth, first, periods_per_year)
-    figures = {
+    return {
         "total_return": wealth[-1] / first - 1.0 if wealth.size else math.nan,
         "cagr": growth,
         "volatility": volatility(series, periods_per_year=periods_per_year),
@@ -78,16 +92,6 @@ def metrics(
         "omega": omega(series),
         "tail_ratio": _ratio(abs(_quantile(ordered, 0.95)), abs(_quantile(ordered, 0.05))),
     }
-    if trades is not None:
-        figures |= trade_metrics(trades)
-    if fills is not None:
-        figures["n_fills"] = fills.size
-        figures["turnover"] = turnover(fills, wealth, periods_per_year=periods_per_year)
-    if exposure is not None:
-        gross = _series("exposure", exposure)
-        figures["exposure"] = mean_exposure(gross, wealth)
-        figures["time_in_market"] = time_in_market(gross)
-    return {name: float(value) for name, value in figures.items()}
 
 
 def sharpe(returns: ArrayLike, *, risk_free_rate: float = 0.0, periods_per_year: float = 252.0) -> float:

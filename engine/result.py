@@ -143,7 +143,8 @@ class Result:
         return pd.DataFrame(columns | {name: np.ascontiguousarray(records[name]) for name in fields})
 
     def _names(self, records: NDArray[Any]) -> NDArray[Any]:
-        return np.array(self.symbols, dtype=object)[records["asset"]]
+        names: NDArray[Any] = np.array(self.symbols, dtype=object)[records["asset"]]
+        return names
 
     def _times(self, bars: Any) -> pd.DatetimeIndex:
         import pandas as pd

@@ -61,9 +61,6 @@ def simulate(
         Shapes do not fit; a decision is infinite; a weight other than 0 is set before the asset's first bar.
     """
     run = Run.of(bars, account=account, costs=costs, execution=execution, actions=actions)
-    if not isinstance(decisions, (TargetWeights, TargetUnits)):
-        kind = type(decisions).__name__
-        raise InputError(f"decisions must be TargetWeights(...) or TargetUnits(...), was {kind}")
     plan, n_decisions = plan_of(decisions, bars)
     book, records = run.play(plan, n_decisions)
     return Result(
@@ -73,8 +70,8 @@ def simulate(
         equity=records.equity,
         cash=records.cash,
         exposure=records.exposure,
-        fills=records.fills[: records.count[FILLS]],
-        cash_flows=records.cash_flows[: records.count[CASH_FLOWS]],
+        fills=records.fills[: records.counts[FILLS]],
+        cash_flows=records.cash_flows[: records.counts[CASH_FLOWS]],
         periods_per_year=_checked_periods(periods_per_year),
         _events=run.events,
         _mark=book.mark,
@@ -91,21 +88,17 @@ class Run:
     rules: Rules
 
     @classmethod
-    def of(
-        cls, bars: Bars, *, account: Account, costs: Costs, execution: Execution, actions: Actions | None
-    ) -> Run:
+    def of(cls, bars: Bars, *, account: Account, costs: Costs, execution: Execution, actions: Actions | None) -> Run:
         """Return a run after checking that its parts are of the right kind and fit each other."""
-        kinds = {"bars": Bars, "account": Account, "costs": Costs, "execution": Execution}
-        given = {"bars": bars, "account": account, "costs": costs, "execution": execution}
-        for name, kind in kinds.items():
-            if not isinstance(given[name], kind):
-                raise InputError(f"{name} must be {kind.__name__}(...), was {type(given[name]).__name__}")
+        _check_kind("bars", bars, (Bars,))
+        _check_kind("account", account, (Account,))
+        _check_kind("costs", costs, (Costs,))
+        _check_kind("execution", execution, (Execution,))
         if bars.n_bars == 0 or bars.n_assets == 0:
             raise InputError(f"a run needs at least one bar and one asset, had shape {bars.close.shape}")
         events = _NO_EVENTS
         if actions is not None:
-            if not isinstance(actions, Actions):
-                raise InputError(f"actions must be Actions(...) or None, was {type(actions).__name__}")
+            _check_kind("actions", actions, (Actions,))
             if actions.split.shape != bars.close.shape:
                 raise InputError(
                     f"actions must have the shape of the bars {bars.close.shape}, had {actions.split.shape}"
@@ -123,7 +116,7 @@ class Run:
         records = Records(
             fills=np.empty(n_decisions + self.events.bar.size, dtype=FILL),
             cash_flows=np.empty(self.events.bar.size, dtype=CASH_FLOW),
-            count=np.zeros(2, dtype=np.int64),
+            counts=np.zeros(2, dtype=np.int64),
             equity=np.empty(self.bars.n_bars),
             cash=np.empty(self.bars.n_bars),
             exposure=np.empty(self.bars.n_bars),
@@ -147,6 +140,7 @@ class Prepared(NamedTuple):
 
 def plan_of(decisions: Decisions, bars: Bars) -> Prepared:
     """Return the decisions of a run; raises `InputError` naming the first infinite one."""
+    _check_kind("decisions", decisions, (TargetWeights, TargetUnits))
     values: Floats = decisions.aligned(bars)
     counts = np.empty(bars.n_bars, dtype=np.int64)
     wrong = scan_nb(values, counts)
@@ -178,6 +172,12 @@ def rules_of(account: Account, costs: Costs, execution: Execution) -> Rules:
     )
 
 
+def _check_kind(name: str, value: object, kinds: tuple[type, ...]) -> None:
+    if not isinstance(value, kinds):
+        wanted = " or ".join(f"{kind.__name__}(...)" for kind in kinds)
+        raise InputError(f"{name} must be {wanted}, was {type(value).__name__}")
+
+
 def _new_book(n_assets: int, cash: float) -> Book:
     return Book(
         cash=np.array([cash]),
@@ -190,7 +190,7 @@ def _new_book(n_assets: int, cash: float) -> Book:
         pending=np.empty(n_assets, dtype=np.int64),
         buying=np.empty(n_assets, dtype=np.int64),
         is_listed=np.ones(n_assets, dtype=np.bool_),
-        count=np.zeros(2, dtype=np.int64),
+        counts=np.zeros(2, dtype=np.int64),
     )
 
 

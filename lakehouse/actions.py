@@ -82,8 +82,7 @@ def derive_actions(
             "adjusted": float(level[at]),
         }
         raise BadRows(
-            f"close and adjusted close must be positive, were {price[at]} and {level[at]} "
-            f"for {symbol} at {days[at]}",
+            f"close and adjusted close must be positive, were {price[at]} and {level[at]} for {symbol} at {days[at]}",
             rows=[row],
             rule="positive_prices",
         )

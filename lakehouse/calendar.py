@@ -58,8 +58,7 @@ def sessions(exchange: str, start: dt.date, end: dt.date) -> list[dt.date]:
         return []
     if start < known_from or end > known_to:
         raise LakeError(
-            f"the calendar of {exchange} knows sessions in [{known_from}, {known_to}), "
-            f"asked for [{start}, {end})"
+            f"the calendar of {exchange} knows sessions in [{known_from}, {known_to}), asked for [{start}, {end})"
         )
     index = calendar.sessions
     low, high = index.searchsorted([_stamp(start), _stamp(end)], side="left")

@@ -107,11 +107,7 @@ def calendar_gaps(bars: pa.Table, *, exchange: str) -> CheckOutcome:
     gap = (frame["at"] - previous).fillna(1).to_numpy(dtype=np.int64) - 1
     holes = frame[gap > 0].assign(n_missing=gap[gap > 0])
     spread = holes.loc[holes.index.repeat(holes["n_missing"])]
-    place = (
-        spread["at"].to_numpy()
-        - spread["n_missing"].to_numpy()
-        + spread.groupby(level=0).cumcount().to_numpy()
-    )
+    place = spread["at"].to_numpy() - spread["n_missing"].to_numpy() + spread.groupby(level=0).cumcount().to_numpy()
     missing = pd.DataFrame({"symbol": spread["symbol"].to_numpy(), "session": known[place]})
     return _outcome(
         "calendar_gaps",
@@ -127,18 +123,21 @@ def unexplained_jumps(
     """No close moves by more than `threshold` beyond what the day's split and dividend explain.
 
     The move is (close[t] * split + dividend) / close[t-1] - 1, dividend per share held at t-1. Offenders
-    whose 1 / (1 + move) is within `split_tolerance` of a common split ratio say so (`like_split`) and come
-    first: a split nobody announced, most likely. The others may be true: stocks do lose half in a day.
+    whose gap from the previous close to the open is within `split_tolerance` of a common split ratio say so
+    (`like_split`) and come first: a split nobody announced, most likely. The others may be true: stocks do
+    lose half in a day.
     """
     import pandas as pd
 
-    frame = bars.select(["symbol", "session", "close"]).to_pandas()
+    frame = bars.select(["symbol", "session", "open", "close"]).to_pandas()
     frame = frame.assign(session=_days(frame["session"])).sort_values(["symbol", "session"], kind="stable")
     frame = frame.drop_duplicates(["symbol", "session"]).reset_index(drop=True)
     split, dividend = _events(frame, actions.select(["symbol", "ex_date", "kind", "value"]).to_pandas())
     previous = frame.groupby("symbol")["close"].shift().to_numpy(dtype=np.float64)
-    ratio = (frame["close"].to_numpy(dtype=np.float64) * split + dividend) / previous
-    move = ratio - 1.0
+    opened, closed = (
+        (frame[name].to_numpy(dtype=np.float64) * split + dividend) / previous for name in ("open", "close")
+    )
+    move = closed - 1.0
     large = np.abs(move) > threshold
     rows = pd.DataFrame(
         {
@@ -147,7 +146,9 @@ def unexplained_jumps(
             "previous_close": previous[large],
             "close": frame.loc[large, "close"],
             "move": move[large],
-            "like_split": [_like_split(1.0 / value, split_tolerance) for value in ratio[large]],
+            "like_split": pd.array(
+                [_like_split(1.0 / value, threshold, split_tolerance) for value in opened[large]], dtype=object
+            ),
         }
     )
     n_like = int(rows["like_split"].notna().sum())
@@ -175,8 +176,9 @@ def _events(frame: pd.DataFrame, actions: pd.DataFrame) -> tuple[NDArray[np.floa
     return split, dividend
 
 
-def _like_split(ratio: float, tolerance: float) -> float | None:
-    ratios = np.array(COMMON_SPLITS)
+def _like_split(ratio: float, threshold: float, tolerance: float) -> float | None:
+    """Return the split near the ratio, of those that alone move a price by more than the threshold."""
+    ratios = np.array([split for split in COMMON_SPLITS if abs(1.0 / split - 1.0) > threshold])
     away = np.abs(ratio / ratios - 1.0)
     best = int(np.argmin(away))
     return float(ratios[best]) if away[best] <= tolerance else None

@@ -79,9 +79,7 @@ def open_table(path: Path, table: str, version: int | None = None) -> DeltaTable
         return DeltaTable(str(path), version=number)
     except (DeltaError, OSError) as error:
         # The commits passed their check, so it is a checkpoint, which only repeats them.
-        raise CorruptTable(
-            f"{table} version {number} cannot be opened: {error}; {log.CHECKPOINT_REMEDY}"
-        ) from error
+        raise CorruptTable(f"{table} version {number} cannot be opened: {error}; {log.CHECKPOINT_REMEDY}") from error
 
 
 def write_files(
@@ -105,9 +103,7 @@ def ensure_table(path: Path, table: TableSchema, on_step: OnStep) -> DeltaTable:
     if delta is None:
         make_folder(path)
         partition_by = [table.partition_by] if table.partition_by else None
-        delta = DeltaTable.create(
-            str(path), schema=table.schema, partition_by=partition_by, configuration=PROPERTIES
-        )
+        delta = DeltaTable.create(str(path), schema=table.schema, partition_by=partition_by, configuration=PROPERTIES)
         sync_commit(path, 0)
         on_step("table_created")
     stored = {field.name: field for field in delta.schema().fields}
@@ -173,9 +169,7 @@ def commit(
     raise AssertionError("unreachable")
 
 
-def partition_filter(
-    table: TableSchema, partitions: Sequence[str] | None
-) -> list[tuple[str, str, Any]] | None:
+def partition_filter(table: TableSchema, partitions: Sequence[str] | None) -> list[tuple[str, str, Any]] | None:
     """Return the filter for the partitions a write replaces; the only place one is made.
 
     The values were checked against a strict form, so none can carry syntax.
@@ -214,9 +208,7 @@ def check_written(path: Path, table: TableSchema, version: int, files: Iterable[
     held = {} if delta is None else {file.path: (file.size, file.n_rows) for file in live_files(delta, table)}
     for file in files:
         if held.get(file.path) != (file.size, file.n_rows) or (path / file.path).stat().st_size != file.size:
-            raise CorruptTable(
-                f"{table.name} version {version} does not hold {file.path} as written; {log.REMEDY}"
-            )
+            raise CorruptTable(f"{table.name} version {version} does not hold {file.path} as written; {log.REMEDY}")
 
 
 def _metadata(

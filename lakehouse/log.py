@@ -166,7 +166,7 @@ def checked_version(path: Path, table: str, version: int | None) -> int:
     if damage is not None:
         number, what = damage
         raise CorruptTable(
-            f"{table} version {number} is damaged: {what} ({commit_file(path, number)}); {REMEDY}"
+            f"{table} version {number} is damaged: {what} ({commit_file(path, number)}); {remedy(path, number)}"
         )
     last = max(commit_files(path), default=-1)
     if version is None or version == last:

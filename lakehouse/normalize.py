@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lakehouse.actions import per_share_held
 from lakehouse.calendar import _calendar, month_range, session_close, sessions
@@ -86,9 +87,7 @@ def normalize(
         for reason, n_rows in parsed.counts.items():
             name = f"{row['source']}: {reason}"
             counts[name] = counts.get(name, 0) + int(n_rows)
-    order = (
-        list(sources) if sources is not None else list(dict.fromkeys(str(row["source"]) for row, _ in given))
-    )
+    order = list(sources) if sources is not None else list(dict.fromkeys(str(row["source"]) for row, _ in given))
     bars = _stack([_with_origin(row, parsed.bars, order) for row, parsed in given], empty_bars())
     actions = _stack([_with_origin(row, parsed.actions, order) for row, parsed in given], empty_actions())
     if symbols is not None:
@@ -121,9 +120,7 @@ def _with_origin(row: Mapping[str, Any], frame: pd.DataFrame, order: Sequence[st
     import pandas as pd
 
     if row["source"] not in order:
-        raise SourceError(
-            f"snapshot {row['snapshot_id']} is of source {row['source']!r}; known: {', '.join(order)}"
-        )
+        raise SourceError(f"snapshot {row['snapshot_id']} is of source {row['source']!r}; known: {', '.join(order)}")
     known_at = pd.Timestamp(row["known_at"])
     if known_at.tzinfo is None:
         known_at = known_at.tz_localize("UTC")  # the manifest's times are UTC
@@ -180,8 +177,7 @@ def _latest_bars(bars: pd.DataFrame) -> pd.DataFrame:
     if twice.any():
         first = bars[twice].sort_values(["symbol", "session"], kind="stable")
         raise BadRows(
-            f"one answer holds {int(twice.sum())} rows with the same symbol and session, first "
-            f"{_place(first.iloc[0])}",
+            f"one answer holds {int(twice.sum())} rows with the same symbol and session, first {_place(first.iloc[0])}",
             rule="keys_unique",
             rows=_sample(first),
         )
@@ -258,46 +254,42 @@ def _check_prices(bars: pd.DataFrame) -> None:
 
 
 def _bars_table(bars: pd.DataFrame, exchange: str) -> pa.Table:
-    import pyarrow as pa
-
-    schema = TABLES["core/daily_bars"].schema
     days = bars["session"].to_numpy().astype("datetime64[D]")
     unique, where = np.unique(days, return_inverse=True)
-    bar_end = session_close(exchange, unique.tolist())[where] if len(unique) else bars["snapshot_known_at"]
-    columns = bars.assign(bar_end=bar_end, known_at=bar_end, session=bars["session"].dt.date)
-    return pa.Table.from_pandas(
-        columns[schema.names], schema=schema, preserve_index=False
-    ).replace_schema_metadata()
+    bar_end = session_close(exchange, unique.tolist()).tz_convert(None).to_numpy()[where]
+    return _table("core/daily_bars", bars, session=days, bar_end=bar_end, known_at=bar_end)
 
 
 def _actions_table(actions: pd.DataFrame, exchange: str) -> pa.Table:
+    actions = actions.sort_values(["symbol", "ex_date", "kind"], kind="stable")
+    days = actions["ex_date"].to_numpy().astype("datetime64[D]")
+    nowhere = np.full(len(days), None)
+    return _table("core/corporate_actions", actions, ex_date=days, known_at=_opens(exchange, days), pay_date=nowhere)
+
+
+def _table(name: str, frame: pd.DataFrame, **columns: np.ndarray[Any, Any]) -> pa.Table:
+    """Return the frame's columns, with those given in their stead, as a table in schema; times are UTC."""
     import pyarrow as pa
 
-    schema = TABLES["core/corporate_actions"].schema
-    actions = actions.sort_values(["symbol", "ex_date", "kind"], kind="stable")
-    known_at = _opens(exchange, actions["ex_date"].to_numpy().astype("datetime64[D]"))
-    columns = actions.assign(known_at=known_at, ex_date=actions["ex_date"].dt.date, pay_date=None)
-    return pa.Table.from_pandas(
-        columns[schema.names], schema=schema, preserve_index=False
-    ).replace_schema_metadata()
+    schema = TABLES[name].schema
+    given = {column: columns.get(column, frame.get(column)) for column in schema.names}
+    return pa.Table.from_arrays(
+        [pa.array(given[field.name], type=field.type, from_pandas=True) for field in schema], schema=schema
+    )
 
 
-def _opens(exchange: str, days: np.ndarray[Any, Any]) -> pd.DatetimeIndex:
+def _opens(exchange: str, days: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
     """Return the open of the first session at or after each day, UTC."""
     import pandas as pd
 
-    if not len(days):
-        return pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
     calendar, *_ = _calendar(exchange)
-    where = calendar.sessions.searchsorted(
-        pd.DatetimeIndex(days).as_unit(calendar.sessions.unit), side="left"
-    )
-    if (where >= len(calendar.sessions)).any():
-        raise BadRows(
-            f"the ex-date {days[where >= len(calendar.sessions)][0]} is after the calendar of {exchange}",
-            rule="ex_date_on_calendar",
-        )
-    return pd.DatetimeIndex(calendar.opens.iloc[where]).tz_convert("UTC").as_unit("us").rename(None)
+    wanted = pd.DatetimeIndex(days).as_unit(calendar.sessions.unit)
+    where = calendar.sessions.searchsorted(wanted, side="left")
+    late = where >= len(calendar.sessions)
+    if late.any():
+        raise BadRows(f"the ex-date {days[late][0]} is after the calendar of {exchange}", rule="ex_date_on_calendar")
+    opens: NDArray[np.datetime64] = calendar.opens.dt.tz_convert(None).to_numpy()[where]
+    return opens.astype("datetime64[us]")
 
 
 def _place(row: Any) -> str:

@@ -35,9 +35,7 @@ _MAX_STATISTIC_LENGTH = 64
 REMEDY = "run `Lake.verify` to see which are damaged, and materialize their partitions again"
 
 PARQUET = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(
-        pre_buffer=True, page_checksum_verification=True
-    )
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True, page_checksum_verification=True)
 )
 
 

@@ -16,9 +16,7 @@ from lakehouse.errors import BadName
 
 MAX_SYMBOL_LENGTH = 32
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_^=")
-_DEVICES = frozenset(
-    ["CON", "PRN", "AUX", "NUL", *(f"COM{n}" for n in range(10)), *(f"LPT{n}" for n in range(10))]
-)
+_DEVICES = frozenset(["CON", "PRN", "AUX", "NUL", *(f"COM{n}" for n in range(10)), *(f"LPT{n}" for n in range(10))])
 _PARTITION_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}", re.ASCII)
 
 
@@ -44,9 +42,7 @@ def safe_key(symbol: str) -> str:
         raise BadName(f"a symbol has 1 to {MAX_SYMBOL_LENGTH} characters, was {ascii(symbol)[:80]}")
     for character in text:
         if unicodedata.category(character)[0] == "C" or character in "\u2028\u2029":
-            raise BadName(
-                f"a symbol holds printable characters only, was {symbol!a} with U+{ord(character):04X}"
-            )
+            raise BadName(f"a symbol holds printable characters only, was {symbol!a} with U+{ord(character):04X}")
     encoded = "".join(c if c in _PLAIN else _encode(c) for c in text)
     if encoded.partition(".")[0] in _DEVICES or encoded.startswith("."):
         encoded = _encode(encoded[0]) + encoded[1:]

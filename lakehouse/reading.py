@@ -37,10 +37,8 @@ def scan(
     read = list(dict.fromkeys([*names, *sort_by]))
     try:
         rows = dataset(path, files, table, condition).to_table(columns=read, filter=condition)
-    except OSError as error:
+    except (OSError, pa.ArrowException) as error:
         raise CorruptTable(f"{table.name}: a data file is missing or damaged: {error}; {REMEDY}") from error
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise LakeError(f"{table.name} cannot be read with that condition: {error}") from error
     if sort_by:
         rows = rows.sort_by([(name, "ascending") for name in sort_by])
     return rows.select(names)
@@ -77,6 +75,8 @@ def _condition(table: TableSchema, where: Iterable[tuple[str, str, Any]] | None)
     if not triples:
         return None
     try:
-        return pq.filters_to_expression(triples)
+        condition = pq.filters_to_expression(triples)
+        table.schema.empty_table().filter(condition)  # so that an error in reading is the files', not the condition's
+        return condition
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise LakeError(f"{table.name} cannot be read with that condition: {error}") from error

@@ -97,9 +97,7 @@ _TRADES = TableSchema(
         Column("entry_bar_end", "timestamp", "end of the bar it was opened in"),
         Column("entry_price", "float64", "price it was opened at", "currency per share"),
         Column("exit_bar_end", "timestamp", "end of the bar it was closed in; null: open", nullable=True),
-        Column(
-            "exit_price", "float64", "price it was closed at; null: open", "currency per share", nullable=True
-        ),
+        Column("exit_price", "float64", "price it was closed at; null: open", "currency per share", nullable=True),
         Column("pnl", "float64", "profit after costs; of an open trade at the last mark", "currency"),
         Column("cost", "float64", "commission, spread and slippage of both sides", "currency"),
         Column("is_open", "bool", "not closed at the last bar"),

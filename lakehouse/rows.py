@@ -87,9 +87,7 @@ def partition_values(table: TableSchema, partitions: Sequence[str] | str | None)
     if table.partition_by is None and values:
         raise LakeError(f"{table.name} is not partitioned, was given the partitions {_some(values)}")
     if table.partition_by is not None and not values:
-        raise LakeError(
-            f"{table.name} is partitioned by {table.partition_by}: name the partitions to replace"
-        )
+        raise LakeError(f"{table.name} is partitioned by {table.partition_by}: name the partitions to replace")
     return sorted({partition_value(value) for value in values})
 
 
@@ -118,8 +116,7 @@ def _column(rows: pa.Table, table: TableSchema, field: pa.Field) -> pa.ChunkedAr
     column = rows.column(field.name)
     if not (pa.types.is_null(column.type) or _may_become(column.type, field.type)):
         raise BadRows(
-            f"{table.name}.{field.name} is {field.type}, was given {column.type}"
-            f"{_type_hint(column.type, field.type)}",
+            f"{table.name}.{field.name} is {field.type}, was given {column.type}{_type_hint(column.type, field.type)}",
             rule="type",
             rows=rows.slice(0, N_SHOWN).to_pylist() if rows.num_rows else [],
         )
@@ -162,9 +159,7 @@ def _type_hint(given: pa.DataType, wanted: pa.DataType) -> str:
 def _check_months(rows: pa.Table, table: TableSchema) -> None:
     if table.partition_by is None or table.month_of is None or not rows.num_rows:
         return
-    wrong = pc.not_equal(
-        pc.strftime(rows.column(table.month_of), format="%Y-%m"), rows.column(table.partition_by)
-    )
+    wrong = pc.not_equal(pc.strftime(rows.column(table.month_of), format="%Y-%m"), rows.column(table.partition_by))
     if pc.any(wrong).as_py():
         text = f"{table.partition_by} is not the month of {table.month_of}"
         raise bad_rows(table, text, "partition", rows.filter(wrong))
@@ -176,9 +171,7 @@ def _check_keys(rows: pa.Table, table: TableSchema) -> None:
     if groups.num_rows == rows.num_rows:
         return
     repeated = groups.filter(pc.greater(groups.column("count_all"), 1)).select(key)
-    offenders = rows.join(repeated, keys=key, join_type="inner").sort_by(
-        [(name, "ascending") for name in key]
-    )
+    offenders = rows.join(repeated, keys=key, join_type="inner").sort_by([(name, "ascending") for name in key])
     raise bad_rows(table, f"the key ({', '.join(key)}) occurs more than once", "unique key", offenders)
 
 

@@ -52,9 +52,7 @@ _DAILY_BARS = TableSchema(
         Column("low", "float64", "lowest price", "currency per share"),
         Column("close", "float64", "last price", "currency per share"),
         Column("volume", "float64", "units traded", "shares"),
-        Column(
-            "bar_end", "timestamp", "the session's close, half days included; the bar is knowable from here"
-        ),
+        Column("bar_end", "timestamp", "the session's close, half days included; the bar is knowable from here"),
         _KNOWN_AT,
         _SOURCE,
         _SNAPSHOT,
@@ -72,9 +70,7 @@ _CORPORATE_ACTIONS = TableSchema(
         _SYMBOL,
         Column("ex_date", "date", "first session that trades without the entitlement"),
         Column("kind", "string", "split, dividend or delisting"),
-        Column(
-            "value", "float64", "split: new shares per old; dividend: currency per share; delisting: return"
-        ),
+        Column("value", "float64", "split: new shares per old; dividend: currency per share; delisting: return"),
         Column("pay_date", "date", "when a dividend is paid", nullable=True),
         _KNOWN_AT,
         _SOURCE,
@@ -109,12 +105,8 @@ _FEATURES_DAILY = TableSchema(
         Column("bar_end", "timestamp", "the session's close; the features are knowable from here"),
         Column("total_return", "float64", "return of the bar with dividends", "rate", nullable=True),
         Column("momentum_252_21", "float64", "return from 252 to 21 bars ago", "rate", nullable=True),
-        Column(
-            "volatility_21", "float64", "volatility of the last 21 bars, annualised", "rate", nullable=True
-        ),
-        Column(
-            "dollar_volume_21", "float64", "mean value traded of 21 bars", "currency per bar", nullable=True
-        ),
+        Column("volatility_21", "float64", "volatility of the last 21 bars, annualised", "rate", nullable=True),
+        Column("dollar_volume_21", "float64", "mean value traded of 21 bars", "currency per bar", nullable=True),
         _MONTH,
     ),
     key=("symbol", "session"),

@@ -126,9 +126,7 @@ class SnapshotStore:
         With `first` or `last` (sessions, both inclusive) only those whose coverage touches them; an answer
         that does not state its coverage is always included. `request` is a JSON text, as stored.
         """
-        rows = self._lake.scan(
-            MANIFEST, where=[("source", "=", source), ("dataset", "=", dataset)]
-        ).to_pylist()
+        rows = self._lake.scan(MANIFEST, where=[("source", "=", source), ("dataset", "=", dataset)]).to_pylist()
         touching = [
             row
             for row in rows
@@ -164,9 +162,7 @@ REMEDY = "restore the file from a backup, or delete it and fetch the same reques
 
 def _manifest_row(answer: Answer) -> dict[str, Any]:
     if answer.known_at.tzinfo is None:
-        raise LakeError(
-            f"known_at must be timezone-aware, was {answer.known_at.isoformat()} of {answer.source}"
-        )
+        raise LakeError(f"known_at must be timezone-aware, was {answer.known_at.isoformat()} of {answer.source}")
     try:
         request = json.dumps(dict(answer.request), sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:

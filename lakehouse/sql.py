@@ -79,7 +79,7 @@ def query(
         try:
             relation = connection.sql(text, params=parameters or None)
             if relation is None:
-                raise QueryError("the query has no result: it is not a SELECT")
+                raise QueryError("the query has no result: ask for rows with SELECT")
             return relation.to_arrow_table()
         except duckdb.Error as error:
             raise query_error(error) from error

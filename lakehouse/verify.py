@@ -91,9 +91,7 @@ def _log(path: Path, table: TableSchema, versions: list[int]) -> Iterator[Proble
                 found = None
     if found is not None:
         version, what = found
-        yield Problem(
-            table.name, version, what, str(log.commit_file(path, version)), log.remedy(path, version)
-        )
+        yield Problem(table.name, version, what, str(log.commit_file(path, version)), log.remedy(path, version))
 
 
 def _remedy(table: TableSchema, file: DataFile) -> str:

@@ -126,6 +126,4 @@ def _refuse_known_keys(path: Path, table: TableSchema, delta: DeltaTable, rows: 
     repeated = rows.join(known, keys=list(table.key), join_type="inner")
     if repeated.num_rows:
         key = ", ".join(table.key)
-        raise bad_rows(
-            table, f"the key ({key}) is in the table already, from another batch", "unique key", repeated
-        )
+        raise bad_rows(table, f"the key ({key}) is in the table already, from another batch", "unique key", repeated)

@@ -22,6 +22,7 @@ def materialize(
     partition: str | None = None,
     partition_range: tuple[str, str] | None = None,
     log_level: str = "CRITICAL",
+    definitions: dg.Definitions | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Return the result of one Dagster run over the selected assets (`layer/table`) and their checks.
 
@@ -29,6 +30,7 @@ def materialize(
     ----------
     partition : the partition key; of several, `partition_range` names the first and last.
     log_level : from which level on the run's events go to the terminal too; the instance keeps them all.
+    definitions : used instead of those of the settings in force.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def materialize(
     from orchestration.definitions import defs
 
     keys = [dg.AssetKey(name.split("/")) for name in selection]
-    repository = defs.get_repository_def()
+    repository = (definitions or defs).get_repository_def()
     job = repository.get_implicit_job_def_for_assets(keys)
     if job is None:
         raise MaterializeError(

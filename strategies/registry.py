@@ -98,9 +98,11 @@ def strategy(function: Callable[..., Panel]) -> Strategy:
     StrategyError : the signature is another one, or a default is not of the declared kind
     """
     name = function.__name__
-    first, *others = [*inspect.signature(function).parameters.values()] or [None]
-    if first is None or first.kind is not first.POSITIONAL_OR_KEYWORD or first.default is not first.empty:
-        raise StrategyError(f"strategy {name} must take the window first, took {first}")
+    arguments = list(inspect.signature(function).parameters.values())
+    is_window = [a.kind is a.POSITIONAL_OR_KEYWORD and a.default is a.empty for a in arguments[:1]]
+    if is_window != [True]:
+        raise StrategyError(f"strategy {name} must take the window first, took {inspect.signature(function)}")
+    others = arguments[1:]
     return Strategy(name, function, MappingProxyType({other.name: _declared(name, other) for other in others}))
 
 
@@ -133,8 +135,7 @@ def get_strategy(name: str) -> Strategy:
     ------
     StrategyError : there is none of this name (the nearest is named), or its file does not hold it
     """
-    if name not in strategy_names():
-        raise StrategyError(f"there is no strategy {name!r}{nearest(str(name), strategy_names())}")
+    _file_of(name)
     found = getattr(importlib.import_module(f"strategies.library.{name}"), name, None)
     if not isinstance(found, Strategy) or found.name != name:
         raise StrategyError(f"strategies/library/{name}.py must hold a @strategy function named {name}")
@@ -142,9 +143,12 @@ def get_strategy(name: str) -> Strategy:
 
 
 def source_hash(name: str) -> str:
-    """Return the sha256 (hex) of a strategy's file, line ends normalised: the version a run is recorded
-    with."""
-    if name not in strategy_names():
-        raise StrategyError(f"there is no strategy {name!r}{nearest(str(name), strategy_names())}")
-    source = (LIBRARY / f"{name}.py").read_bytes().replace(b"\r\n", b"\n")
-    return hashlib.sha256(source).hexdigest()
+    """Return the sha256 (hex) of a strategy's file, line ends normalised: the version a run is recorded with."""
+    return hashlib.sha256(_file_of(name).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _file_of(name: str) -> Path:
+    path = LIBRARY / f"{name}.py"
+    if not name.isidentifier() or name.startswith("_") or not path.is_file():
+        raise StrategyError(f"there is no strategy {name!r}{nearest(name, strategy_names())}")
+    return path

@@ -73,7 +73,11 @@ def date_ticks(start: np.datetime64, end: np.datetime64, n_ticks: int = 8) -> li
     """Return (instant, label) at round dates within [start, end], at most `n_ticks` of them; UTC."""
     if start == end:
         return [(start, f"{date_label(start)} {date_label(start, 'Y')}")]
+    # Daily bars have no story within the day, however few they are.
+    is_intraday = end - start < np.timedelta64(2, "D")
     for unit, step in _DATE_STEPS:
+        if unit in "mh" and not is_intraday:
+            continue
         first, last = start.astype(f"datetime64[{unit}]"), end.astype(f"datetime64[{unit}]")
         count = int((last - first).astype(np.int64)) // step + 1
         if count > 4 * n_ticks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 _MINUS = "\N{MINUS SIGN}"
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -44,11 +45,13 @@ def axis_label(value: float, unit: str) -> str:
 
 
 def plain(value: object) -> str:
-    """Return any value of a mapping the way a table shows it: floats shortened, yes and no, lists joined."""
+    """Return any value the way a table shows it: floats shortened, yes and no, lists and mappings joined."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return _signed(f"{value:.6g}") if math.isfinite(value) else "undefined"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {plain(item)}" for name, item in value.items()) or "none"
     if isinstance(value, (list, tuple, set, frozenset)):
         return ", ".join(plain(item) for item in value)
     return "none" if value is None else str(value)

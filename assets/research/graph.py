@@ -165,7 +165,8 @@ def _bench(
     asset: str,
     partition: str,
 ) -> Bench:
-    origin = Origin(run_id=context.run.run_id, asset=asset, partition=partition)
+    run_id = context.run.run_id
+    origin = Origin(run_id=run_id, asset=asset, partition=partition, url=f"http://127.0.0.1:3000/runs/{run_id}")
     return Bench(lake.open(), tracking.open(), datetime.now(UTC), origin)
 
 

@@ -159,7 +159,8 @@ def batches(items: Sequence[T]) -> list[list[T]]:
 def _datasets(run: Run) -> Iterator[Dataset]:
     inputs: Any = run.inputs.dataset_inputs if run.inputs else ()
     for each in inputs:
-        source = json.loads(each.dataset.source)
+        source, digest = json.loads(each.dataset.source), each.dataset.digest
         context = next((tag.value for tag in each.tags if tag.key == "mlflow.data.context"), "")
-        if "delta_table_version" in source:
-            yield Dataset(each.dataset.name, source["path"], source["delta_table_version"], context)
+        # MLflow's source leaves out version 0, a table's first; the digest has it.
+        if "path" in source and digest.startswith("v") and digest[1:].isdigit():
+            yield Dataset(each.dataset.name, source["path"], int(digest[1:]), context)

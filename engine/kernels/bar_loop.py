@@ -15,6 +15,7 @@ from engine.kernels.state import (
     PENDING,
     SAME_CLOSE,
     Book,
+    Floats,
     Market,
     Plan,
     Records,
@@ -32,7 +33,7 @@ def bar_loop_nb(
     for t in range(market.close.shape[0]):
         if event < events.bar.size and events.bar[event] == t:
             event = apply_actions_nb(book, events, event, t, records_out)
-        if rules.timing == NEXT_OPEN and book.count[PENDING] > 0:
+        if rules.timing == NEXT_OPEN and book.counts[PENDING] > 0:
             fill_pending_nb(book, market.open, t, rules, records_out)
         if market.has_gaps:
             mark_all_nb(book, market.close, t)
@@ -42,7 +43,7 @@ def bar_loop_nb(
             if unpriced != DONE:
                 return t, unpriced
             decision += 1
-        if rules.timing == SAME_CLOSE and book.count[PENDING] > 0:
+        if rules.timing == SAME_CLOSE and book.counts[PENDING] > 0:
             fill_pending_nb(book, market.close, t, rules, records_out)
             equity, exposure = mark_held_nb(book, market.close, t)
         records_out.equity[t] = equity
@@ -52,7 +53,7 @@ def bar_loop_nb(
 
 
 @step
-def mark_all_nb(book: Book, close: np.ndarray, t: int) -> None:
+def mark_all_nb(book: Book, close: Floats, t: int) -> None:
     """Keep the last close of every asset, so that a decision can be sized where an asset misses its bar."""
     for asset in range(close.shape[1]):
         price = close[t, asset]
@@ -60,11 +61,11 @@ def mark_all_nb(book: Book, close: np.ndarray, t: int) -> None:
 
 
 @step
-def mark_held_nb(book: Book, close: np.ndarray, t: int) -> tuple[float, float]:
+def mark_held_nb(book: Book, close: Floats, t: int) -> tuple[float, float]:
     """Mark what is held at the close (a missing bar keeps the last mark); return equity and gross exposure."""
     equity = book.cash[0]
     exposure = 0.0
-    for i in range(book.count[HELD]):
+    for i in range(book.counts[HELD]):
         asset = book.held[i]
         price = close[t, asset]
         if np.isnan(price):
@@ -78,7 +79,7 @@ def mark_held_nb(book: Book, close: np.ndarray, t: int) -> tuple[float, float]:
 
 
 @step
-def decide_nb(book: Book, close: np.ndarray, plan: Plan, equity: float, t: int, rules: Rules) -> int:
+def decide_nb(book: Book, close: Floats, plan: Plan, equity: float, t: int, rules: Rules) -> int:
     """Turn the decisions of bar t into pending targets; return DONE, or the asset that has no price yet.
 
     Weights are sized with this bar's equity and close. With no equity left, any weight means no position.
@@ -99,7 +100,7 @@ def decide_nb(book: Book, close: np.ndarray, plan: Plan, equity: float, t: int, 
         if np.isnan(book.target[asset]):
             if units == book.position[asset]:
                 continue
-            book.pending[book.count[PENDING]] = asset
-            book.count[PENDING] += 1
+            book.pending[book.counts[PENDING]] = asset
+            book.counts[PENDING] += 1
         book.target[asset] = units
     return DONE

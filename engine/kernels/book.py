@@ -15,16 +15,16 @@ def set_position_nb(book: Book, asset: int, units: float) -> None:
     """Set a position and keep the list of held assets; `book` is modified in place."""
     was_held = book.position[asset] != 0.0
     book.position[asset] = units
-    n_held = book.count[HELD]
+    n_held = book.counts[HELD]
     if units != 0.0 and not was_held:
         book.held[n_held] = asset
         book.held_at[asset] = n_held
-        book.count[HELD] = n_held + 1
+        book.counts[HELD] = n_held + 1
     elif units == 0.0 and was_held:
         last = book.held[n_held - 1]
         book.held[book.held_at[asset]] = last
         book.held_at[last] = book.held_at[asset]
-        book.count[HELD] = n_held - 1
+        book.counts[HELD] = n_held - 1
 
 
 @step
@@ -41,7 +41,7 @@ def execute_nb(
     book.mark[asset] = reference
     set_position_nb(book, asset, book.position[asset] + quantity)
     write_fill_nb(t, asset, ORDER, quantity, price, reference, records_out)
-    fill = records_out.fills[records_out.count[FILLS] - 1]
+    fill = records_out.fills[records_out.counts[FILLS] - 1]
     fill["commission"] = commission
     fill["spread"] = spread
     fill["slippage"] = slippage
@@ -52,7 +52,7 @@ def write_fill_nb(
     t: int, asset: int, kind: int, quantity: float, price: float, reference: float, records_out: Records
 ) -> None:
     """Append a fill without costs."""
-    fill = records_out.fills[records_out.count[FILLS]]
+    fill = records_out.fills[records_out.counts[FILLS]]
     fill["bar"] = t
     fill["asset"] = asset
     fill["kind"] = kind
@@ -62,4 +62,4 @@ def write_fill_nb(
     fill["commission"] = 0.0
     fill["spread"] = 0.0
     fill["slippage"] = 0.0
-    records_out.count[FILLS] += 1
+    records_out.counts[FILLS] += 1

@@ -35,14 +35,14 @@ def pay_dividend_nb(book: Book, asset: int, rate: float, t: int, records_out: Re
     """Pay `rate` ccy for each unit held: a long position receives, a short one pays."""
     amount = book.position[asset] * rate
     book.cash[0] += amount
-    flow = records_out.cash_flows[records_out.count[CASH_FLOWS]]
+    flow = records_out.cash_flows[records_out.counts[CASH_FLOWS]]
     flow["bar"] = t
     flow["asset"] = asset
     flow["kind"] = DIVIDEND
     flow["amount"] = amount
     flow["quantity"] = book.position[asset]
     flow["rate"] = rate
-    records_out.count[CASH_FLOWS] += 1
+    records_out.counts[CASH_FLOWS] += 1
 
 
 @step

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from engine.actions import Events
 from engine.jit import kernel, step
 
-
 # What rounding leaves of a lot or a fill, relative to the other side of the match: nothing.
 NOISE = 1e-12
 
@@ -112,9 +111,7 @@ def without_noise_nb(rest: float, units: float) -> float:
 
 
 @step
-def open_lot_nb(
-    lots: Lots, asset: int, lot: int, units: float, price: float, commission: float, costs: float
-) -> None:
+def open_lot_nb(lots: Lots, asset: int, lot: int, units: float, price: float, commission: float, costs: float) -> None:
     """Append a lot to its asset's chain; `lots` is modified in place."""
     lots.quantity[lot] = units
     lots.price[lot] = price

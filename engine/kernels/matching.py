@@ -7,7 +7,7 @@ import numpy as np
 from engine.jit import step
 from engine.kernels.book import execute_nb
 from engine.kernels.fees import commission_nb, fill_price_nb
-from engine.kernels.state import HELD, PENDING, REJECT, Book, Records, Rules
+from engine.kernels.state import HELD, PENDING, REJECT, Book, Floats, Records, Rules
 
 # Rounding may leave a target this far (relative) from the position it was computed from: that is no order.
 NOISE = 1e-12
@@ -24,7 +24,8 @@ def round_to_lots_nb(units: float, lot_size: float) -> float:
     """Return units rounded towards zero to whole lots; a lot size of 0 leaves them alone."""
     if lot_size == 0.0:
         return units
-    return np.sign(units) * (np.floor(abs(units) / lot_size + LOT_NOISE) * lot_size)
+    lots: float = np.floor(abs(units) / lot_size + LOT_NOISE)
+    return lots * lot_size if units >= 0.0 else -lots * lot_size
 
 
 @step
@@ -37,7 +38,7 @@ def order_quantity_nb(target: float, position: float, lot_size: float) -> float:
 
 
 @step
-def fill_pending_nb(book: Book, price: np.ndarray, t: int, rules: Rules, records_out: Records) -> None:
+def fill_pending_nb(book: Book, price: Floats, t: int, rules: Rules, records_out: Records) -> None:
     """Fill pending targets at float64[n_bars, n_assets] prices of bar t; `book` is modified in place.
 
     Sells trade as they are met, buys are collected and traded after them. A target stays pending while its
@@ -45,7 +46,7 @@ def fill_pending_nb(book: Book, price: np.ndarray, t: int, rules: Rules, records
     """
     n_kept = 0
     n_buys = 0
-    for i in range(book.count[PENDING]):
+    for i in range(book.counts[PENDING]):
         asset = book.pending[i]
         if book.is_listed[asset] and np.isnan(price[t, asset]):
             book.pending[n_kept] = asset
@@ -61,13 +62,13 @@ def fill_pending_nb(book: Book, price: np.ndarray, t: int, rules: Rules, records
             book.buying[n_buys] = asset
             book.buy[n_buys] = quantity
             n_buys += 1
-    book.count[PENDING] = n_kept
+    book.counts[PENDING] = n_kept
     if n_buys > 0:
         buy_nb(book, price, n_buys, t, rules, records_out)
 
 
 @step
-def buy_nb(book: Book, price: np.ndarray, n_buys: int, t: int, rules: Rules, records_out: Records) -> None:
+def buy_nb(book: Book, price: Floats, n_buys: int, t: int, rules: Rules, records_out: Records) -> None:
     """Trade the collected buys, all scaled down by one share (or rejected) where cash is short."""
     share = affordable_share_nb(book, price, n_buys, t, rules)
     if share < DUST:
@@ -82,7 +83,7 @@ def buy_nb(book: Book, price: np.ndarray, n_buys: int, t: int, rules: Rules, rec
 
 
 @step
-def affordable_share_nb(book: Book, price: np.ndarray, n_buys: int, t: int, rules: Rules) -> float:
+def affordable_share_nb(book: Book, price: Floats, n_buys: int, t: int, rules: Rules) -> float:
     """Return the largest share in [0, 1] of all buys that what may be spent can pay for, costs included."""
     spendable = spendable_cash_nb(book, price, t, rules)
     value, commission = cost_of_buys_nb(book, price, n_buys, 1.0, t, rules)
@@ -98,7 +99,7 @@ def affordable_share_nb(book: Book, price: np.ndarray, n_buys: int, t: int, rule
 
 @step
 def search_share_nb(
-    book: Book, price: np.ndarray, n_buys: int, spendable: float, full_cost: float, t: int, rules: Rules
+    book: Book, price: Floats, n_buys: int, spendable: float, full_cost: float, t: int, rules: Rules
 ) -> float:
     """Return the share of all buys that costs what may be spent, where a minimum or maximum bends the costs.
 
@@ -107,9 +108,9 @@ def search_share_nb(
     """
     low, low_cost = 0.0, 0.0
     high, high_cost = 1.0, full_cost
-    for step in range(200):
+    for attempt in range(200):
         share = 0.5 * (low + high)
-        if step % 2 == 0:
+        if attempt % 2 == 0:
             share = low + (high - low) * (spendable - low_cost) / (high_cost - low_cost)
         value, commission = cost_of_buys_nb(book, price, n_buys, share, t, rules)
         cost = share * value + commission
@@ -125,9 +126,7 @@ def search_share_nb(
 
 
 @step
-def cost_of_buys_nb(
-    book: Book, price: np.ndarray, n_buys: int, share: float, t: int, rules: Rules
-) -> tuple[float, float]:
+def cost_of_buys_nb(book: Book, price: Floats, n_buys: int, share: float, t: int, rules: Rules) -> tuple[float, float]:
     """Return the full value (ccy) of all collected buys, and the commissions of a share of each."""
     value = 0.0
     commission = 0.0
@@ -139,13 +138,14 @@ def cost_of_buys_nb(
 
 
 @step
-def spendable_cash_nb(book: Book, price: np.ndarray, t: int, rules: Rules) -> float:
+def spendable_cash_nb(book: Book, price: Floats, t: int, rules: Rules) -> float:
     """Return cash plus (leverage - 1) x equity at the bar's price (the last mark where there is none)."""
+    cash: float = book.cash[0]
     if rules.leverage == 1.0:
-        return book.cash[0]
-    equity = book.cash[0]
-    for i in range(book.count[HELD]):
+        return cash
+    equity = cash
+    for i in range(book.counts[HELD]):
         asset = book.held[i]
         now = price[t, asset]
         equity += book.position[asset] * (book.mark[asset] if np.isnan(now) else now)
-    return book.cash[0] + (rules.leverage - 1.0) * max(equity, 0.0)
+    return cash + (rules.leverage - 1.0) * max(equity, 0.0)

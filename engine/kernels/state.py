@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# Indices into Book.count and Records.count.
+# Indices into Book.counts and Records.counts.
 HELD, PENDING = 0, 1
 FILLS, CASH_FLOWS = 0, 1
 
@@ -71,7 +71,7 @@ class Book(NamedTuple):
     pending: Integers  # assets with a pending target
     buying: Integers  # scratch: assets of this bar's buys
     is_listed: NDArray[np.bool_]
-    count: Integers  # [2] n_held, n_pending
+    counts: Integers  # [2] n_held, n_pending
 
 
 class Records(NamedTuple):
@@ -79,7 +79,7 @@ class Records(NamedTuple):
 
     fills: NDArray[Any]
     cash_flows: NDArray[Any]
-    count: Integers  # [2] n_fills, n_cash_flows
+    counts: Integers  # [2] n_fills, n_cash_flows
     equity: Floats  # [n_bars] ccy at the bar's end, as are the two below
     cash: Floats
     exposure: Floats  # sum of |position x mark|

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import kernel
+from engine.kernels.state import Floats
 
 
 @kernel
-def returns_nb(equity: np.ndarray, initial: float, returns_out: np.ndarray) -> None:
+def returns_nb(equity: Floats, initial: float, returns_out: Floats) -> None:
     """Write equity[t] / equity[t-1] - 1, the first against the initial cash; NaN once nothing is left."""
     before = initial
     for t in range(equity.size):
@@ -17,7 +18,7 @@ def returns_nb(equity: np.ndarray, initial: float, returns_out: np.ndarray) -> N
 
 
 @kernel
-def moments_nb(values: np.ndarray) -> tuple[float, float, float, float]:
+def moments_nb(values: Floats) -> tuple[float, float, float, float]:
     """Return mean and the second to fourth central moments, each divided by n; NaN of no values."""
     n = values.size
     if n == 0:
@@ -37,7 +38,7 @@ def moments_nb(values: np.ndarray) -> tuple[float, float, float, float]:
 
 
 @kernel
-def partial_moments_nb(values: np.ndarray, threshold: float) -> tuple[float, float, float]:
+def partial_moments_nb(values: Floats, threshold: float) -> tuple[float, float, float]:
     """Return the sums above and below a threshold (both >= 0), and the sum of squares below it."""
     above, below, squares = 0.0, 0.0, 0.0
     for i in range(values.size):
@@ -51,7 +52,7 @@ def partial_moments_nb(values: np.ndarray, threshold: float) -> tuple[float, flo
 
 
 @kernel
-def growth_nb(returns: np.ndarray, equity_out: np.ndarray) -> None:
+def growth_nb(returns: Floats, equity_out: Floats) -> None:
     """Write the wealth that grows from 1 with the returns."""
     wealth = 1.0
     for t in range(returns.size):
@@ -60,7 +61,7 @@ def growth_nb(returns: np.ndarray, equity_out: np.ndarray) -> None:
 
 
 @kernel
-def drawdown_nb(equity: np.ndarray, initial: float) -> tuple[float, int]:
+def drawdown_nb(equity: Floats, initial: float) -> tuple[float, int]:
     """Return the deepest equity / running peak - 1 and the bars from its peak until that is reached again.
 
     The initial cash is the first peak, one bar before the first; a drawdown that lasts is counted to the end.
@@ -85,19 +86,20 @@ def drawdown_nb(equity: np.ndarray, initial: float) -> tuple[float, int]:
 
 
 @kernel
-def quantile_nb(ordered: np.ndarray, share: float) -> float:
+def quantile_nb(ordered: Floats, share: float) -> float:
     """Return the quantile of ascending values, interpolated linearly between neighbours; NaN of no values."""
     if ordered.size == 0:
         return np.nan
     position = share * (ordered.size - 1)
     below = int(position)
-    if below + 1 >= ordered.size:
-        return ordered[ordered.size - 1]
-    return ordered[below] + (position - below) * (ordered[below + 1] - ordered[below])
+    value: float = ordered[below]
+    if below + 1 < ordered.size:
+        value += (position - below) * (ordered[below + 1] - ordered[below])
+    return value
 
 
 @kernel
-def tail_mean_nb(ordered: np.ndarray, share: float) -> float:
+def tail_mean_nb(ordered: Floats, share: float) -> float:
     """Return the mean of the lowest share of ascending values, the last one counted by its fraction."""
     wanted = share * ordered.size
     whole = int(wanted)

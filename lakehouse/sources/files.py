@@ -113,9 +113,7 @@ class FilesSource:
             yield answer
         for symbol in wanted:
             if symbol not in seen:
-                raise UnknownSymbol(
-                    f"no file at {self._path} holds the symbol {symbol!r}{nearest(symbol, seen)}"
-                )
+                raise UnknownSymbol(f"no file at {self._path} holds the symbol {symbol!r}{nearest(symbol, seen)}")
 
     def parse(self, content: bytes, request: Mapping[str, Any]) -> Parsed:
         """Return the file's bars and actions.
@@ -145,9 +143,7 @@ class FilesSource:
         if not files:
             folder = Path(self._path).parent
             names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-            raise SourceUnavailable(
-                f"there is no file at {self._path}{nearest(Path(self._path).name, names)}"
-            )
+            raise SourceUnavailable(f"there is no file at {self._path}{nearest(Path(self._path).name, names)}")
         return files
 
     def _read(self, file: Path, as_of: dt.datetime) -> tuple[Answer, set[str]]:
@@ -192,9 +188,7 @@ def _check_columns(columns: Mapping[str, str]) -> dict[str, str]:
             raise SourceError(f"the column mapping lacks {name!r}; it needs {', '.join(REQUIRED)}")
     for name, column in columns.items():
         if not isinstance(column, str) or not column:
-            raise SourceError(
-                f"the column mapping gives {name!r} no column name, was {column!r}; quote it in YAML"
-            )
+            raise SourceError(f"the column mapping gives {name!r} no column name, was {column!r}; quote it in YAML")
     return dict(columns)
 
 

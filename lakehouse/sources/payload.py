@@ -14,9 +14,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 MAX_JSON_BYTES = 64 * 1024 * 1024
 
 
-def gunzip(
-    content: bytes, *, what: str, max_bytes: int = MAX_BYTES, max_ratio: int = MAX_GZIP_RATIO
-) -> bytes:
+def gunzip(content: bytes, *, what: str, max_bytes: int = MAX_BYTES, max_ratio: int = MAX_GZIP_RATIO) -> bytes:
     """Return the bytes behind gzip; content that is not gzip is returned as it is.
 
     Raises
@@ -60,15 +58,11 @@ def load_json(content: bytes, *, what: str) -> Any:
     if not head:
         raise BadPayload(f"{what} is empty; fetch it again")
     if head.startswith(b"<"):
-        raise BadPayload(
-            f"{what} is a web page, not JSON (consent, block or maintenance page); try again later"
-        )
+        raise BadPayload(f"{what} is a web page, not JSON (consent, block or maintenance page); try again later")
     if len(content) > MAX_JSON_BYTES:
         raise BadPayload(f"{what} has {len(content):,} bytes; the limit is {MAX_JSON_BYTES:,}")
     try:
-        return json.loads(
-            content.decode("utf-8-sig"), parse_constant=_no_constant, object_pairs_hook=_unique_keys
-        )
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant, object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError) as error:
         raise BadPayload(f"{what} is not JSON ({error}); fetch it again") from error
 

@@ -114,14 +114,10 @@ class SampleSource:
             for column in ("open", "high", "low", "close", "volume", "adjusted"):
                 rows[column] = pd.to_numeric(rows[column]).astype("float64")
         except (KeyError, ValueError) as error:
-            raise BadPayload(
-                f"the sample's file is not the table of stocks that was expected: {error}"
-            ) from error
+            raise BadPayload(f"the sample's file is not the table of stocks that was expected: {error}") from error
         rows = rows.sort_values(["symbol", "session"], kind="stable", ignore_index=True)
         actions = [
-            derive_actions(part["session"], part["close"], part["adjusted"], symbol=symbol).assign(
-                symbol=symbol
-            )
+            derive_actions(part["session"], part["close"], part["adjusted"], symbol=symbol).assign(symbol=symbol)
             for symbol, part in rows.groupby("symbol", sort=True)
         ]
         return Parsed(bars=rows.drop(columns="adjusted"), actions=stack_actions(actions))

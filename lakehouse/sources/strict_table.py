@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -98,42 +99,42 @@ def read_table(
     return kept.drop(columns=_PLACE), {"rows given twice": n_twice} if n_twice else {}
 
 
-def _read_csv(
-    text: bytes, what: str, wanted: Mapping[str, str], delimiter: str, max_rows: int
-) -> pd.DataFrame:
+def _read_csv(text: bytes, what: str, wanted: Mapping[str, str], delimiter: str, max_rows: int) -> pd.DataFrame:
     import pandas as pd
 
     try:
         first = text[: 1 << 16].decode("utf-8-sig", "ignore").splitlines()
         header = next(csv.reader(first[:1], delimiter=delimiter, strict=True), [])
         _check_header([name.strip() for name in header], what, wanted)
-        raw = pd.read_csv(
-            io.BytesIO(text),
-            sep=delimiter,
-            dtype=str,
-            keep_default_na=False,
-            na_filter=False,
-            index_col=False,
-            encoding="utf-8-sig",
-            skip_blank_lines=False,
-            nrows=max_rows + 1,
-            on_bad_lines="error",
-        )
+        with warnings.catch_warnings():
+            # pandas warns and goes on where the first row has more fields than the header.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            raw = pd.read_csv(
+                io.BytesIO(text),
+                sep=delimiter,
+                dtype=str,
+                keep_default_na=False,
+                na_filter=False,
+                index_col=False,
+                encoding="utf-8-sig",
+                skip_blank_lines=False,
+                nrows=max_rows + 1,
+                on_bad_lines="error",
+            )
     except UnicodeDecodeError as error:
         raise BadPayload(f"{what} is not UTF-8 text ({error}); save it as UTF-8") from error
-    except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (csv.Error, pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
         raise BadPayload(f"{what} is not a readable CSV file: {str(error).strip()[:300]}") from error
     if len(raw) > max_rows:
         raise BadPayload(f"{what} has more than {max_rows:,} rows (max_rows)")
     raw.columns = pd.Index([str(name).strip() for name in raw.columns])
     picked = raw[list(wanted.values())].set_axis(list(wanted), axis=1)
     picked[_PLACE] = np.arange(2, len(picked) + 2)
-    return picked
+    is_blank = (raw == "").all(axis=1)
+    return picked[~is_blank].reset_index(drop=True)
 
 
-def _read_parquet(
-    content: bytes, what: str, wanted: Mapping[str, str], max_bytes: int, max_rows: int
-) -> pd.DataFrame:
+def _read_parquet(content: bytes, what: str, wanted: Mapping[str, str], max_bytes: int, max_rows: int) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -177,9 +178,7 @@ def _symbols(raw: pd.DataFrame, what: str) -> pd.Series:
     return raw["symbol"].astype("str")
 
 
-def _sessions(
-    raw: pd.DataFrame, what: str, date_format: str, time_zone: str | None
-) -> NDArray[np.datetime64]:
+def _sessions(raw: pd.DataFrame, what: str, date_format: str, time_zone: str | None) -> NDArray[np.datetime64]:
     """Return the session dates; naive stamps with a time part and mixtures of forms are refused."""
     import pandas as pd
 
@@ -208,9 +207,7 @@ def _sessions(
     return written
 
 
-def _exchange_dates(
-    stamps: pd.Series, raw: pd.DataFrame, what: str, time_zone: str | None
-) -> NDArray[np.datetime64]:
+def _exchange_dates(stamps: pd.Series, raw: pd.DataFrame, what: str, time_zone: str | None) -> NDArray[np.datetime64]:
     _refuse(raw, stamps.isna().to_numpy(), what, "plain_dates", "sessions must be dates or timestamps")
     if time_zone is None:
         raise SourceError(

@@ -47,7 +47,8 @@ class YahooSource:
     ----------
     base_url : send every request to this server instead, such as a recording; scheme and host of each are
         replaced
-    cache_folder : where yfinance keeps time zones and cookies; by default a temporary folder of the process
+    cache_folder : where yfinance keeps time zones and cookies; by default a temporary folder of the process.
+        The first source of a process that fetches decides for all of them
     timeout : seconds one HTTP request may take
     deadline : seconds all requests of one `fetch` may take together, retries included
     wait_initial, wait_max : seconds between retries: doubling from the first to the second, with jitter
@@ -143,16 +144,13 @@ class YahooSource:
             max_bad_share=self._max_bad_share,
         )
 
-    def _fetch_one(
-        self, session: Any, symbol: str, start: dt.date, as_of: dt.datetime, give_up_at: float
-    ) -> Answer:
+    def _fetch_one(self, session: Any, symbol: str, start: dt.date, as_of: dt.datetime, give_up_at: float) -> Answer:
         import stamina
 
         left = give_up_at - time.monotonic()
         if left <= 0.0:
             raise SourceUnavailable(
-                f"the deadline of {self._deadline:.0f} s passed before {symbol}: run it again, what was "
-                "fetched stays"
+                f"the deadline of {self._deadline:.0f} s passed before {symbol}: run it again, what was fetched stays"
             )
         tries: dict[type[SourceError], int] = {}
         attempts = stamina.retry_context(
@@ -176,9 +174,7 @@ class YahooSource:
         if not heard.is_history:
             raise BadPayload(f"Yahoo's answer for {symbol} names no time zone, its history was not asked for")
         if not len(parsed.bars):
-            raise EmptyAnswer(
-                f"Yahoo's answer for {symbol} has no usable bar ({dict(parsed.counts)}); try again later"
-            )
+            raise EmptyAnswer(f"Yahoo's answer for {symbol} has no usable bar ({dict(parsed.counts)}); try again later")
         days = parsed.bars["session"]
         return Answer(
             content=heard.content,
@@ -223,9 +219,7 @@ class YahooSource:
         ) from problem
 
 
-def _worth_another_try(
-    tries: dict[type[SourceError], int], give_up_at: float, error: Exception
-) -> bool | float:
+def _worth_another_try(tries: dict[type[SourceError], int], give_up_at: float, error: Exception) -> bool | float:
     """Return whether to ask again, or in how many seconds where Yahoo asks for a pause; counts in `tries`."""
     kind = next((kind for kind in TRIES if isinstance(error, kind)), None)
     if kind is None:
@@ -247,16 +241,13 @@ def _check_status(heard: Heard, symbol: str) -> None:
         after = _retry_after(heard.headers.get("retry-after"))
         asked = f" and asks to wait {after:.0f} s" if after is not None else ""
         raise RateLimited(
-            f"Yahoo refused {symbol} for too many requests{asked}: run it again later, what was "
-            "fetched stays",
+            f"Yahoo refused {symbol} for too many requests{asked}: run it again later, what was fetched stays",
             retry_after=after,
         )
     if status >= 500:
         raise SourceUnavailable(f"Yahoo failed on {symbol} with HTTP {status}: run it again later")
     if status in (401, 403):
-        raise SourceUnavailable(
-            f"Yahoo denied {symbol} with HTTP {status} (cookie or crumb): run it again later"
-        )
+        raise SourceUnavailable(f"Yahoo denied {symbol} with HTTP {status} (cookie or crumb): run it again later")
     if status >= 400 and not said.startswith("{"):
         if status == 404:
             raise UnknownSymbol(f"Yahoo knows no symbol {symbol} (HTTP 404): check how Yahoo writes it")

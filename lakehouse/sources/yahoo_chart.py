@@ -29,9 +29,7 @@ SETTLED_AFTER = dt.timedelta(minutes=30)
 """How long after the session's end a bar may still change; Yahoo's slowest delayed feeds lag 20 minutes."""
 
 
-def parse_chart(
-    content: bytes, *, symbol: str, as_of: dt.datetime, max_bad_share: float = MAX_BAD_SHARE
-) -> Parsed:
+def parse_chart(content: bytes, *, symbol: str, as_of: dt.datetime, max_bad_share: float = MAX_BAD_SHARE) -> Parsed:
     """Return the as-traded daily bars, the splits and the dividends of one chart answer.
 
     A session is the exchange's local date of a row's time stamp (its open). The bar of a session that had not
@@ -80,9 +78,7 @@ def _chart(content: bytes, symbol: str) -> Mapping[str, Any]:
         raise_error(error, symbol)
     results = chart.get("result")
     if not results:
-        raise EmptyAnswer(
-            f"Yahoo answered for {symbol} without any result: suspect, not a delisting; try again later"
-        )
+        raise EmptyAnswer(f"Yahoo answered for {symbol} without any result: suspect, not a delisting; try again later")
     first = results[0]
     meta = first.get("meta") if isinstance(first, dict) else None
     if not isinstance(meta, dict):
@@ -104,9 +100,7 @@ def raise_error(error: Any, symbol: str) -> None:
     text = str(error.get("description", "")) if isinstance(error, dict) else str(error)
     said = f"Yahoo says {text[:200]!r} of {symbol}"
     if "delisted" in text.lower():
-        raise Delisted(
-            f"{said}: it is misspelt, renamed or delisted; check the symbol. Stored bars stay as they are"
-        )
+        raise Delisted(f"{said}: it is misspelt, renamed or delisted; check the symbol. Stored bars stay as they are")
     if "data doesn't exist" in text.lower():
         raise EmptyAnswer(f"{said}: no bars where some were expected; widen the range or try again later")
     if code.lower().replace("-", " ") == "not found" or "not found" in text.lower():
@@ -120,9 +114,7 @@ def _timestamps(chart: Mapping[str, Any], symbol: str) -> NDArray[np.int64]:
     if not stamps:
         if any(quote.get(name) for name in _FIELDS):
             raise BadPayload(f"Yahoo's answer for {symbol} has prices without time stamps")
-        raise EmptyAnswer(
-            f"Yahoo knows {symbol} and answered without bars: suspect, not a delisting; try again later"
-        )
+        raise EmptyAnswer(f"Yahoo knows {symbol} and answered without bars: suspect, not a delisting; try again later")
     if not all(isinstance(stamp, int) and 0 < stamp < 4_102_444_800 for stamp in stamps):
         raise BadPayload(f"Yahoo's answer for {symbol} has time stamps that are not seconds since 1970")
     return np.array(stamps, dtype=np.int64)
@@ -138,9 +130,7 @@ def _quote(chart: Mapping[str, Any], symbol: str) -> Mapping[str, Any]:
     return quote
 
 
-def _frame(
-    chart: Mapping[str, Any], stamps: NDArray[np.int64], meta: Mapping[str, Any], symbol: str
-) -> pd.DataFrame:
+def _frame(chart: Mapping[str, Any], stamps: NDArray[np.int64], meta: Mapping[str, Any], symbol: str) -> pd.DataFrame:
     import pandas as pd
 
     quote = _quote(chart, symbol)
@@ -153,9 +143,7 @@ def _frame(
         values = quote.get(name)
         if not isinstance(values, list) or len(values) != len(stamps):
             size = len(values) if isinstance(values, list) else "no"
-            raise BadPayload(
-                f"Yahoo's answer for {symbol} has {len(stamps)} time stamps and {size} values of {name}"
-            )
+            raise BadPayload(f"Yahoo's answer for {symbol} has {len(stamps)} time stamps and {size} values of {name}")
         if not all(value is None or type(value) in (int, float) for value in values):
             raise BadPayload(f"Yahoo's answer for {symbol} has values of {name} that are not numbers")
         columns[name] = np.array(values, dtype=np.float64)
@@ -185,9 +173,7 @@ def _local_dates(stamps: Iterable[int], meta: Mapping[str, Any], symbol: str) ->
     return dates
 
 
-def _finished(
-    bars: pd.DataFrame, meta: Mapping[str, Any], as_of: dt.datetime, symbol: str
-) -> tuple[pd.DataFrame, int]:
+def _finished(bars: pd.DataFrame, meta: Mapping[str, Any], as_of: dt.datetime, symbol: str) -> tuple[pd.DataFrame, int]:
     """Leave out the bar of a session that had not ended at `as_of`; refuse bars after it."""
     if int(bars["stamp"].iloc[-1]) > as_of.timestamp() + 300:
         raise BadPayload(
@@ -230,9 +216,7 @@ def _one_row_a_session(bars: pd.DataFrame, symbol: str) -> tuple[pd.DataFrame, i
     return kept, len(bars) - len(kept)
 
 
-def _events(
-    chart: Mapping[str, Any], meta: Mapping[str, Any], symbol: str
-) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+def _events(chart: Mapping[str, Any], meta: Mapping[str, Any], symbol: str) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return splits, split-adjusted dividends, and how many capital gains there are besides."""
     events = chart.get("events") or {}
     splits = _event_frame(events.get("splits"), "split", meta, symbol)
@@ -240,9 +224,7 @@ def _events(
     return splits, dividends, len(events.get("capitalGains") or {})
 
 
-def _event_frame(
-    events: Mapping[str, Any] | None, kind: str, meta: Mapping[str, Any], symbol: str
-) -> pd.DataFrame:
+def _event_frame(events: Mapping[str, Any] | None, kind: str, meta: Mapping[str, Any], symbol: str) -> pd.DataFrame:
     import pandas as pd
 
     if not events:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -25,15 +24,7 @@ class Heard:
     is_history: bool
 
 
-@functools.cache
-def _temporary_cache() -> str:
-    """Return a folder that lives as long as the process."""
-    folder = tempfile.TemporaryDirectory(prefix="quantlake-yahoo-", ignore_cleanup_errors=True)
-    _KEPT.append(folder)
-    return folder.name
-
-
-_KEPT: list[tempfile.TemporaryDirectory[str]] = []
+_PLACED: list[str | tempfile.TemporaryDirectory[str]] = []
 
 
 @contextlib.contextmanager
@@ -48,9 +39,7 @@ def plain_yfinance(cache_folder: str | None) -> Iterator[None]:
     import yfinance as yf
     from yfinance.data import YfData
 
-    folder = cache_folder if cache_folder is not None else _temporary_cache()
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    _place_cache(folder)
+    _place_cache(cache_folder)
     YfData.cache_get.cache_clear()
     hidden = yf.config.debug.hide_exceptions
     logger = logging.getLogger("yfinance")
@@ -66,11 +55,22 @@ def plain_yfinance(cache_folder: str | None) -> Iterator[None]:
         logger.disabled = silent
 
 
-@functools.cache
-def _place_cache(folder: str) -> None:
-    """Point yfinance's cache at the folder, once a folder: it reopens its database each time."""
+def _place_cache(folder: str | None) -> None:
+    """Point yfinance's files at the folder, or at one that lives as long as the process.
+
+    Once a process: yfinance keeps using the first place it opened, and breaks where that is taken away.
+    """
     import yfinance as yf
 
+    if _PLACED:
+        return
+    if folder is None:
+        temporary = tempfile.TemporaryDirectory(prefix="quantlake-yahoo-", ignore_cleanup_errors=True)
+        _PLACED.append(temporary)
+        folder = temporary.name
+    else:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        _PLACED.append(folder)
     yf.set_tz_cache_location(folder)
 
 

@@ -41,7 +41,7 @@ class Market:
 
     @property
     def settings(self):
-        return dict(account=self.account, costs=self.costs, execution=self.execution, actions=self.actions)
+        return {"account": self.account, "costs": self.costs, "execution": self.execution, "actions": self.actions}
 
 
 def random_bars(rng, n_bars, n_assets, *, missing_rate=0.0):

@@ -91,9 +91,18 @@ class Portfolio:
         if abs(self.units[asset]) < 1e-9 * abs(quantity):
             self.units[asset] = 0.0
         self.outcome.fills.append(
-            dict(bar=bar, asset=asset, kind=kind, quantity=quantity, price=paid, reference_price=price,
-                 commission=commission, spread=spread, slippage=slippage)
-        )  # fmt: skip
+            {
+                "bar": bar,
+                "asset": asset,
+                "kind": kind,
+                "quantity": quantity,
+                "price": paid,
+                "reference_price": price,
+                "commission": commission,
+                "spread": spread,
+                "slippage": slippage,
+            }
+        )
         self.match(bar, asset, quantity, paid, commission, commission + spread + slippage)
 
     def match(self, bar, asset, quantity, paid, commission, costs):
@@ -107,10 +116,19 @@ class Portfolio:
             units = math.copysign(size, lot.units)
             fees = lot.commission * of_lot + commission * of_fill
             self.outcome.trades.append(
-                dict(asset=asset, is_open=False, entry_bar=lot.bar, exit_bar=bar, quantity=units,
-                     entry_price=lot.price, exit_price=paid, commission=fees,
-                     costs=lot.costs * of_lot + costs * of_fill, pnl=units * (paid - lot.price) - fees)
-            )  # fmt: skip
+                {
+                    "asset": asset,
+                    "is_open": False,
+                    "entry_bar": lot.bar,
+                    "exit_bar": bar,
+                    "quantity": units,
+                    "entry_price": lot.price,
+                    "exit_price": paid,
+                    "commission": fees,
+                    "costs": lot.costs * of_lot + costs * of_fill,
+                    "pnl": units * (paid - lot.price) - fees,
+                }
+            )
             left += units
             lot.commission -= lot.commission * of_lot
             lot.costs -= lot.costs * of_lot
@@ -129,9 +147,15 @@ class Portfolio:
                 amount = dividends[asset] * self.units[asset]
                 self.cash += amount
                 self.outcome.flows.append(
-                    dict(bar=bar, asset=asset, kind="dividend", amount=amount, quantity=self.units[asset],
-                         rate=dividends[asset])
-                )  # fmt: skip
+                    {
+                        "bar": bar,
+                        "asset": asset,
+                        "kind": "dividend",
+                        "amount": amount,
+                        "quantity": self.units[asset],
+                        "rate": dividends[asset],
+                    }
+                )
             ratio = splits[asset]
             if ratio != 1:
                 self.units[asset] *= ratio
@@ -231,8 +255,17 @@ def simulate_slowly(opens, closes, decisions, settings, *, is_weight, splits, di
     for asset, lots in enumerate(book.lots):
         for lot in lots:
             book.outcome.trades.append(
-                dict(asset=asset, is_open=True, entry_bar=lot.bar, exit_bar=len(closes) - 1, quantity=lot.units,
-                     entry_price=lot.price, exit_price=book.mark[asset], commission=lot.commission,
-                     costs=lot.costs, pnl=lot.units * (book.mark[asset] - lot.price) - lot.commission)
-            )  # fmt: skip
+                {
+                    "asset": asset,
+                    "is_open": True,
+                    "entry_bar": lot.bar,
+                    "exit_bar": len(closes) - 1,
+                    "quantity": lot.units,
+                    "entry_price": lot.price,
+                    "exit_price": book.mark[asset],
+                    "commission": lot.commission,
+                    "costs": lot.costs,
+                    "pnl": lot.units * (book.mark[asset] - lot.price) - lot.commission,
+                }
+            )
     return book.outcome

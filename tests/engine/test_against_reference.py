@@ -41,7 +41,7 @@ def both(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_market_gives_the_result_of_the_slow_reference(seed):
     market, fast, slow = both(seed)
-    near = dict(rtol=RATE, atol=RATE * market.account.cash)
+    near = {"rtol": RATE, "atol": RATE * market.account.cash}
     np.testing.assert_allclose(fast.equity, slow.equity, **near)
     np.testing.assert_allclose(fast.cash, slow.cash, **near)
     np.testing.assert_allclose(fast.positions, slow.positions, rtol=RATE, atol=1e-6 * RATE * market.account.cash)

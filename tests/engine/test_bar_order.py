@@ -35,9 +35,7 @@ def test_order_decided_on_a_bar_fills_at_the_next_open():
 
 def test_same_close_fills_on_the_bar_of_the_decision():
     bars = one_asset([10.0, 12.0, 14.0], [9.0, 11.0, 13.0])
-    result = simulate(
-        bars, TargetUnits(targets(3, 1, {(0, 0): 100.0})), execution=Execution(timing="same_close")
-    )
+    result = simulate(bars, TargetUnits(targets(3, 1, {(0, 0): 100.0})), execution=Execution(timing="same_close"))
     assert result.fills["bar"].tolist() == [0]
     assert result.fills["price"].tolist() == [10.0]
 
@@ -172,9 +170,7 @@ def test_missing_bar_keeps_the_last_mark():
 def test_weight_on_a_missing_bar_is_sized_with_the_last_mark_after_splits():
     bars = one_asset([10.0, NAN, 6.0])
     weights = TargetWeights(targets(3, 1, {(1, 0): 0.5}))
-    result = simulate(
-        bars, weights, account=Account(cash=1_000.0), actions=actions_of(bars, split=[(1, 0, 2.0)])
-    )
+    result = simulate(bars, weights, account=Account(cash=1_000.0), actions=actions_of(bars, split=[(1, 0, 2.0)]))
     assert result.fills["quantity"].tolist() == [100.0]
 
 
@@ -232,10 +228,10 @@ def test_delisting_closes_at_the_last_mark_and_ends_trading():
 
 
 def test_no_equity_left_means_no_position():
-    bars = one_asset([10.0, 10.0, 40.0, 40.0])
-    weights = TargetWeights(np.array([[-1.0], [NAN], [-1.0], [NAN]]))
-    result = simulate(bars, weights, account=Account(cash=1_000.0))
-    assert result.equity[2] < 0.0
-    assert np.isnan(result.returns[3])
-    assert result.positions[3, 0] >= -100.0
+    bars = one_asset([10.0, 10.0, 5.0, 5.0, 5.0])
+    weights = TargetWeights(targets(5, 1, {(0, 0): 3.0, (2, 0): 1.0}))
+    result = simulate(bars, weights, account=Account(cash=1_000.0, leverage=3.0))
+    assert result.positions[:, 0].tolist() == [0.0, 300.0, 300.0, 0.0, 0.0]
+    assert result.equity.tolist() == [1_000.0, 1_000.0, -500.0, -500.0, -500.0]
+    assert np.isnan(result.returns[3:]).all()
     assert not any(np.isinf(value) for value in result.metrics.values())

@@ -87,9 +87,7 @@ def test_what_is_known_later_changes_nothing_earlier(seed):
             for name in ("split", "dividend", "delisting")
         )
     )
-    changed = simulate(
-        bars, type(market.decisions)(values), **(market.settings | {"actions": actions})
-    )
+    changed = simulate(bars, type(market.decisions)(values), **(market.settings | {"actions": actions}))
     np.testing.assert_array_equal(changed.equity[:cut], whole.equity[:cut])
     np.testing.assert_array_equal(changed.positions[:cut], whole.positions[:cut])
     np.testing.assert_array_equal(changed.fills[changed.fills["bar"] < cut], whole.fills[whole.fills["bar"] < cut])
@@ -123,12 +121,8 @@ def test_order_of_the_assets_does_not_matter(seed):
     )
     is_weight = isinstance(market.decisions, TargetWeights)
     values = market.decisions.weights if is_weight else market.decisions.units
-    actions = Actions(
-        *(getattr(market.actions, name)[:, order] for name in ("split", "dividend", "delisting"))
-    )
-    other = simulate(
-        bars, type(market.decisions)(values[:, order]), **(market.settings | {"actions": actions})
-    )
+    actions = Actions(*(getattr(market.actions, name)[:, order] for name in ("split", "dividend", "delisting")))
+    other = simulate(bars, type(market.decisions)(values[:, order]), **(market.settings | {"actions": actions}))
     result = run(market)
     np.testing.assert_allclose(other.equity, result.equity, rtol=1e-9, atol=1e-6)
     np.testing.assert_allclose(other.positions, result.positions[:, order], rtol=1e-9, atol=1e-6)
@@ -141,9 +135,7 @@ def test_buy_and_hold_without_costs_earns_the_price_return():
     units = result.positions[-1, 0]
     rest = result.cash[-1]
     assert result.equity[-1] == pytest.approx(rest + units * bars.open[1, 0] * wanted, rel=1e-12)
-    assert units == pytest.approx(
-        min(100_000.0 / bars.close[0, 0], 100_000.0 / bars.open[1, 0]), rel=1e-12
-    )
+    assert units == pytest.approx(min(100_000.0 / bars.close[0, 0], 100_000.0 / bars.open[1, 0]), rel=1e-12)
 
 
 def test_splits_of_a_made_up_market_change_no_equity():
@@ -152,9 +144,7 @@ def test_splits_of_a_made_up_market_change_no_equity():
     split = np.where(rng.random((100, 3)) < 0.05, 2.0, 1.0)
     factor = np.cumprod(split, axis=0)
     names = ("open", "high", "low", "close")
-    traded = Bars(
-        *(getattr(bars, name) / factor for name in names), bars.volume, bars.bar_end, bars.symbols
-    )
+    traded = Bars(*(getattr(bars, name) / factor for name in names), bars.volume, bars.bar_end, bars.symbols)
     actions = Actions(split, np.zeros((100, 3)), np.full((100, 3), np.nan))
     weights = TargetWeights(rng.uniform(-0.2, 0.4, (100, 3)))
     costs = Costs(commission_bps=3.0, spread_bps=2.0)

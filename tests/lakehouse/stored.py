@@ -15,6 +15,7 @@ from lakehouse.schemas import table_schema
 BARS = "core/daily_bars"
 UNIVERSE = "core/universe"
 WINDOWS = "research/windows"
+MONTHS = ["2024-01", "2024-02"]
 NOON = dt.datetime(2024, 1, 2, 12, tzinfo=dt.UTC)
 
 

@@ -81,9 +81,7 @@ def test_a_price_that_is_not_positive_is_refused_by_name(bad: float) -> None:
     st.lists(st.floats(1.0, 900.0).map(lambda price: round(price, 2)), min_size=4, max_size=9),
     st.dictionaries(st.integers(1, 3), st.integers(1, 200).map(lambda cents: cents / 100), max_size=3),
 )
-def test_dividends_put_into_an_adjusted_close_come_out_again(
-    close: list[float], dividends: dict[int, float]
-) -> None:
+def test_dividends_put_into_an_adjusted_close_come_out_again(close: list[float], dividends: dict[int, float]) -> None:
     events = {t: (1.0, cash) for t, cash in dividends.items() if cash < 0.09 * close[t]}
     truth = [(str(DAYS[t]), "dividend", cash) for t, (_, cash) in sorted(events.items())]
     got = found(close, adjusted_close(close, events))

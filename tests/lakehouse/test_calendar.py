@@ -75,8 +75,8 @@ def test_closes_keep_the_order_asked_for_in_microseconds() -> None:
 
 
 def test_an_unknown_exchange_names_the_nearest() -> None:
-    with pytest.raises(BadName, match="unknown exchange 'NYSY'; did you mean 'NYSE'"):
-        sessions("NYSY", _day("2024-01-01"), _day("2024-02-01"))
+    with pytest.raises(BadName, match="unknown exchange 'XNYX'; did you mean 'XNYS'"):
+        sessions("XNYX", _day("2024-01-01"), _day("2024-02-01"))
     assert {"XNYS", "NYSE", "24/7", "XTKS"} <= set(exchanges())
 
 

@@ -175,8 +175,10 @@ def test_a_column_too_many_or_too_few_is_named(lake: Lake) -> None:
     rows = bars("2024-01")
     with pytest.raises(UnknownColumn, match="no column 'clse'; did you mean 'close'"):
         lake.replace(
-            BARS, rows.rename_columns([n if n != "close" else "clse" for n in rows.column_names]),
-            partitions=["2024-01"], batch_id="a",
+            BARS,
+            rows.rename_columns([n if n != "close" else "clse" for n in rows.column_names]),
+            partitions=["2024-01"],
+            batch_id="a",
         )
     with pytest.raises(UnknownColumn, match=r"needs the column\(s\) volume, month"):
         lake.replace(BARS, rows.drop_columns(["volume", "month"]), partitions=["2024-01"], batch_id="a")

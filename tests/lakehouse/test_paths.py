@@ -13,7 +13,9 @@ from lakehouse.errors import BadName
 from lakehouse.paths import MAX_SYMBOL_LENGTH, partition_value, safe_key, symbol_of
 
 
-@pytest.mark.parametrize("symbol", ["AAPL", "NA", "ON", "TRUE", "NULL", "1E5", "BRK.B", "BF-B", "^GSPC", "BTC-USD", "ES=F"])
+@pytest.mark.parametrize(
+    "symbol", ["AAPL", "NA", "ON", "TRUE", "NULL", "1E5", "BRK.B", "BF-B", "^GSPC", "BTC-USD", "ES=F"]
+)
 def test_an_ordinary_symbol_is_its_own_key(symbol: str) -> None:
     assert safe_key(symbol) == symbol
 
@@ -53,9 +55,9 @@ def test_what_a_reader_turned_into_another_type_is_refused_with_the_cause(value:
         safe_key(value)  # type: ignore[arg-type]
 
 
-printable = st.text(
-    st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=MAX_SYMBOL_LENGTH
-).filter(lambda text: len(unicodedata.normalize("NFC", text)) <= MAX_SYMBOL_LENGTH)
+printable = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=MAX_SYMBOL_LENGTH).filter(
+    lambda text: len(unicodedata.normalize("NFC", text)) <= MAX_SYMBOL_LENGTH
+)
 
 
 @given(printable)

@@ -121,7 +121,7 @@ def test_a_file_without_a_manifest_row_is_adopted(lake: Lake) -> None:
 
 def test_an_answer_that_cannot_be_placed_in_time_or_replayed_is_refused(lake: Lake) -> None:
     with pytest.raises(LakeError, match="timezone-aware"):
-        lake.snapshots.put([dataclasses.replace(answer(), known_at=dt.datetime(2024, 1, 1))])  # noqa: DTZ001
+        lake.snapshots.put([dataclasses.replace(answer(), known_at=dt.datetime(2024, 1, 1))])
     with pytest.raises(LakeError, match="JSON values only"):
         lake.snapshots.put([dataclasses.replace(answer(), request={"start": dt.date(2024, 1, 1)})])
     assert lake.scan(MANIFEST).num_rows == 0

@@ -140,7 +140,9 @@ def test_dividends_and_splits_become_actions(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("div", "ratio", "rule"), [("-1", "1", "dividend_not_negative"), ("0", "-2", "split_not_negative")])
+@pytest.mark.parametrize(
+    ("div", "ratio", "rule"), [("-1", "1", "dividend_not_negative"), ("0", "-2", "split_not_negative")]
+)
 def test_a_negative_action_is_refused(tmp_path: Path, div: str, ratio: str, rule: str) -> None:
     text = f"ticker,date,open,high,low,close,volume,div,ratio\nA,2020-01-02,10,12,9,11,1,{div},{ratio}\n"
     with pytest.raises(BadRows) as caught:
@@ -220,6 +222,13 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: Any, kind: type[Ex
 def test_a_short_row_is_refused_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(BadRows, match="line 3"):
         read(tmp_path, HEADER + GOOD + "AAPL,2020-01-03,10\n")
+
+
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    parsed = read(tmp_path, HEADER + GOOD + "\n" + GOOD.replace("AAPL", "MSFT") + "\n\n")
+    assert len(parsed.bars) == 2
+    with pytest.raises(BadRows, match="first at line 4"):
+        read(tmp_path, HEADER + GOOD + "\n" + GOOD.replace("10,12", "x,12"))
 
 
 def test_limits_are_kept(tmp_path: Path) -> None:

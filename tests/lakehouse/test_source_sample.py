@@ -54,9 +54,7 @@ def test_exactly_the_true_events_are_found(parsed: Parsed, shared_data) -> None:
         )
         for row in truth.itertuples()
     }
-    found = {
-        (row.symbol, f"{row.ex_date:%Y-%m-%d}", row.kind): row.value for row in parsed.actions.itertuples()
-    }
+    found = {(row.symbol, f"{row.ex_date:%Y-%m-%d}", row.kind): row.value for row in parsed.actions.itertuples()}
     assert len(expected) == 95
     assert len(parsed.actions) == 95
     assert found == pytest.approx(expected, abs=1e-9)

@@ -38,7 +38,7 @@ def test_missing_weights_of_members_stay_missing():
 @pytest.mark.parametrize(
     ("function", "says"),
     [
-        (lambda w: w.members, "mine returned True and False: end with .equal_weight()"),
+        (lambda w: w.members, r"mine returned True and False: end with \.equal_weight\(\)"),
         (lambda w: np.ones((50, 3)), "mine must return a panel of weights, returned ndarray"),
         (lambda w: None, "returned NoneType"),
         (lambda w: random_window(50, 3).close, "mine returned a panel of another window"),
@@ -59,7 +59,7 @@ def test_the_leverage_of_the_account_bounds_the_gross_exposure():
     assert values_of(window.close).shape == evaluate(two, window, leverage=2.0).weights.shape
     spec = Spec.from_yaml("strategy: equal_weight\nuniverse: x\naccount: {leverage: 2.0}", "geared")
     assert np.nanmax(evaluate(spec, window).weights) == pytest.approx(1 / 3)
-    with pytest.raises(StrategyError, match="leverage 1.5"):
+    with pytest.raises(StrategyError, match=r"leverage 1\.5"):
         evaluate(two, window, leverage=1.5)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from strategies.errors import StrategyError
 from strategies.features import FEATURES, compute
+from strategies.lookahead import check
 from strategies.panel import values_of
 from strategies.window import Window
 from tests.strategies.windows import bars_from_close, random_close, random_window
@@ -40,6 +41,11 @@ def test_a_slice_that_begins_with_the_warmup_gives_the_values_of_all_history(nam
     short = Window(window._bars[first + 1 :], window._actions[first + 1 :])
     is_lost = np.isnan(compute(short, [name])[name][start - first - 1]) & ~np.isnan(whole[0])
     assert is_lost.any(), "a shorter warm-up would do"
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_features_do_not_look_ahead(name):
+    assert check(lambda window: compute(window, [name])[name], random_window(600, 4, seed=6)).is_clean
 
 
 def test_a_given_feature_comes_before_a_computed_one_of_its_name():

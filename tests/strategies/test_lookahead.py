@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import functools
-import sys
-import types
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from engine.actions import Actions
 from strategies.cuts import cut_points, with_other_future
 from strategies.errors import LookaheadError, StrategyError
 from strategies.evaluation import evaluate
 from strategies.lookahead import check
-from strategies.panel import Panel, values_of
-from strategies.registry import strategy, strategy_names
-from strategies.side_data import find_side_data
+from strategies.panel import values_of
+from strategies.registry import strategy_names
 from strategies.spec import load_spec
 from strategies.window import Window
-from tests.strategies.windows import random_window
+from tests.strategies.windows import bars_from_close, random_window
 
 WINDOW = random_window(600, 4, seed=3, missing=0.01)
-SIDE_TABLE = pd.DataFrame({"vix": np.linspace(10.0, 20.0, 600)})
 
 
 def prices(window):
@@ -190,118 +187,21 @@ def test_a_leak_that_a_cut_hides_shows_when_the_future_is_replaced():
         close = prices(window)
         return (close.shift(-1) if len(close) == n_bars else close * 0.0 + close.shift(-1).ffill()).to_numpy()
 
-    def careful(window):
-        past = np.nan_to_num(np.array(window._bars.close))
-        ahead = np.vstack([past[1:], past[-1:]])
-        is_last = np.arange(len(past))[:, None] >= len(past) - 1
-        tail_matches = np.where(is_last, past, ahead)
-        return tail_matches if len(past) == n_bars else LAST_ANSWER[: len(past)]
-
     assert not check(only_on_all_data, WINDOW).is_clean
-    global LAST_ANSWER
-    LAST_ANSWER = careful(WINDOW)
-    leak = check(careful, WINDOW).leak
+
+    def as_seen_from_the_end(window):
+        close = np.nan_to_num(np.array(window._bars.close))
+        return np.vstack([close[1:], close[-1:]])
+
+    remembered = as_seen_from_the_end(WINDOW)
+
+    def remembers(window):
+        length = window._bars.n_bars
+        return as_seen_from_the_end(window) if length == n_bars else remembered[:length]
+
+    leak = check(remembers, WINDOW).leak
     assert "replaced by another path" in leak.description
     assert leak.bars_ahead is None
-
-
-LAST_ANSWER = np.zeros((0, 0))
-
-
-def closes_over_an_array():
-    side = np.linspace(0.0, 1.0, 600)
-    return lambda window: (window.close * 0.0 + 1.0).fill(0.0) if side is not None else None
-
-
-def has_a_default(window, vix=SIDE_TABLE):
-    return window.close
-
-
-def reads_a_global(window):
-    return window.close if len(SIDE_TABLE) else window.open
-
-
-def reads_through_another(window):
-    return reads_a_global(window)
-
-
-def reads_a_file(window):
-    return window.close if pd.read_csv("vix.csv") is None else window.open
-
-
-def opens_a_file(window):
-    with open("vix.csv") as file:  # noqa: PTH123
-        return window.close if file.read() else window.open
-
-
-def in_a_comprehension(window):
-    return [SIDE_TABLE for _ in range(1)] and window.close
-
-
-class Model:
-    def __init__(self):
-        self.weights = {"fit": np.ones((40, 2))}
-
-    def __call__(self, window):
-        return window.close
-
-    def decide(self, window):
-        return window.close
-
-
-module = types.ModuleType("my_tables")
-module.VIX = SIDE_TABLE
-sys.modules["my_tables"] = module
-
-
-def reads_a_module(window):
-    return window.close if module.VIX is not None else window.open
-
-
-@strategy
-def leaking_strategy(window: Window, *, n: int = 1) -> Panel:
-    return window.close.mean(n) if SIDE_TABLE is not None else window.close
-
-
-CLOSURES = {
-    "closure": closes_over_an_array(),
-    "default": has_a_default,
-    "global": reads_a_global,
-    "through another function": reads_through_another,
-    "comprehension": in_a_comprehension,
-    "module": reads_a_module,
-    "instance": Model(),
-    "bound method": Model().decide,
-    "partial": functools.partial(lambda window, table: window.close, table=np.zeros(600)),
-    "list of numbers": functools.partial(lambda window, table: window.close, table=[0.5] * 600),
-    "dates to numbers": functools.partial(lambda window, table: window.close, table={t: 1.0 for t in range(50)}),
-    "panel of another window": functools.partial(lambda window, other: window.close, other=WINDOW.close),
-    "strategy": leaking_strategy,
-    "strategy evaluated": lambda window: evaluate(leaking_strategy, window),
-}
-
-
-@pytest.mark.parametrize("name", CLOSURES)
-def test_a_table_the_decision_brings_along_is_flagged(name):
-    report = check(CLOSURES[name], WINDOW) if name != "strategy evaluated" else None
-    assert find_side_data(CLOSURES[name]) is not None
-    if report is not None:
-        assert "data from outside its window" in report.leak.description
-        assert "as a feature" in report.leak.description
-
-
-@pytest.mark.parametrize("function", [reads_a_file, opens_a_file])
-def test_a_file_the_decision_reads_is_flagged(function):
-    assert "reads with" in find_side_data(function)
-
-
-def test_small_constants_and_lists_of_symbols_are_no_side_data():
-    weights, symbols, sectors = (
-        np.array([0.5, 0.5]),
-        [f"S{i}" for i in range(500)],
-        {f"S{i}": "tech" for i in range(99)},
-    )
-    assert find_side_data(lambda w: (w.close * weights[0], symbols, sectors)) is None
 
 
 def test_a_side_table_of_full_length_is_flagged_by_its_length():
@@ -322,7 +222,7 @@ def test_a_decision_that_fails_is_an_error_not_a_verdict():
             raise ValueError("too short for me")
         return window.close
 
-    with pytest.raises(StrategyError, match="the decision failed on a window of .* bars: too short for me"):
+    with pytest.raises(StrategyError, match=r"the decision failed on a window of .* bars: too short for me"):
         check(fails_when_short, WINDOW)
     with pytest.raises(StrategyError, match=r"must be weights \[n_bars, n_assets\], was float64\[3\]"):
         check(lambda window: np.zeros(3), WINDOW)
@@ -347,6 +247,23 @@ def test_cuts_stand_before_every_kind_of_event():
     assert {1, 2, 1999} & set(cuts.tolist())
     assert cut_points(window, 60, 5) == cuts.tolist()
     assert cut_points(window, 60, 6) != cuts.tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_event_that_happens_once_in_a_long_market_is_cut_at(seed):
+    close = np.full((3000, 2), 100.0)
+    close[700, 1] = np.nan
+    close[1500:, 0] = 80.0
+    members = np.ones(close.shape, bool)
+    members[2200:, 0] = False
+    dividend = np.zeros(close.shape)
+    dividend[2600, 1] = 1.0
+    signal = np.zeros(close.shape)
+    signal[1100, 0] = np.nan
+    bars = bars_from_close(close)
+    actions = Actions(np.ones(close.shape), dividend, np.full(close.shape, np.nan))
+    window = Window(bars, actions, features={"signal": signal}, members=members)
+    assert {700, 701, 1100, 1101, 1500, 2200, 2600} <= set(cut_points(window, 50, seed))
 
 
 @pytest.mark.parametrize("path", [np.random.default_rng(1), None])

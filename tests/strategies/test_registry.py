@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,8 @@ def test_an_unknown_strategy_is_answered_with_the_nearest(function):
         function("ma_cros")
     with pytest.raises(StrategyError, match="there is no strategy"):
         function("../spec")
+    with pytest.raises(StrategyError, match="there is no strategy '__init__'"):
+        function("__init__")
 
 
 def test_the_source_hash_does_not_depend_on_line_ends(tmp_path, monkeypatch):
@@ -84,9 +87,9 @@ def test_the_source_hash_does_not_depend_on_line_ends(tmp_path, monkeypatch):
 
 
 def test_a_file_without_a_strategy_of_its_name_is_refused(monkeypatch):
-    monkeypatch.setattr("strategies.registry.strategy_names", lambda: ["__init__"])
-    with pytest.raises(StrategyError, match=r"__init__.py must hold a @strategy function named __init__"):
-        get_strategy("__init__")
+    monkeypatch.setitem(sys.modules, "strategies.library.ma_cross", types.ModuleType("empty"))
+    with pytest.raises(StrategyError, match=r"ma_cross.py must hold a @strategy function named ma_cross"):
+        get_strategy("ma_cross")
 
 
 def takes_no_window(*, n: int = 1): ...
@@ -98,7 +101,7 @@ def has_positional(window, n: int = 1): ...
 def has_no_kind(window, *, n=1): ...
 
 
-def has_odd_kind(window, *, n: list = ()): ...  # noqa: B006
+def has_odd_kind(window, *, n: list = ()): ...
 
 
 def has_no_default(window, *, n: int): ...

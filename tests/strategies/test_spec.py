@@ -221,10 +221,10 @@ def test_the_built_in_specs_are_read_by_name_and_by_path(tmp_path):
 def test_a_spec_that_is_not_there_is_answered_with_the_nearest(tmp_path):
     with pytest.raises(SpecError, match="there is no spec 'momentom'; did you mean 'momentum'"):
         load_spec("momentom")
-    with pytest.raises(SpecError, match="cannot read .*no.yaml: No such file"):
+    with pytest.raises(SpecError, match=r"cannot read .*no\.yaml: No such file"):
         load_spec(tmp_path / "no.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"description: \xe9\n")
-    with pytest.raises(SpecError, match="latin.yaml must be UTF-8"):
+    with pytest.raises(SpecError, match=r"latin\.yaml must be UTF-8"):
         load_spec(tmp_path / "latin.yaml")
 
 

@@ -78,7 +78,7 @@ def test_the_test_parts_tile_time_once_and_no_training_bar_is_near_them(
     try:
         windows = plan(bar_end, WalkForwardSettings(train_years, anchored, purge_bars))
     except WalkForwardError as error:
-        assert f"train_years {train_years} needs {train_years + 1} whole years" in str(error)  # noqa: PT017
+        assert f"train_years {train_years} needs {train_years + 1} whole years" in str(error)
         return
     tested = [t for window in windows for t in range(len(bar_end))[window.test]]
     assert tested == list(range(windows[0].test.start, len(bar_end)))

@@ -84,7 +84,7 @@ def test_other_parameters_under_the_same_key_are_refused_by_name(tracking: Track
 
 def test_a_parameter_left_out_under_the_same_key_is_refused(tracking: Tracking) -> None:
     tracking.record(RECORD)
-    with pytest.raises(ParamsChanged, match="rate was 0.1, now not set"):
+    with pytest.raises(ParamsChanged, match=r"rate was 0\.1, now not set"):
         tracking.record(replace(RECORD, params={k: v for k, v in RECORD.params.items() if k != "rate"}))
 
 
