@@ -112,11 +112,12 @@ def bars_picture(bars: "pa.Table") -> str:
 def _snapshots(lake: "Lake", vendors: VendorsResource, months: list[str]) -> list[dict[str, Any]]:
     from lakehouse.calendar import month_range
 
-    start, end = month_range(months[0])[0], month_range(months[-1])[1]
+    # Which of several sources supplies a symbol is decided over all that is known of it, not month by month.
+    span = (None, None)
+    if len(vendors.sources) == 1:
+        span = (month_range(months[0])[0], month_range(months[-1])[1])
     return [
-        row
-        for name in vendors.sources
-        for row in lake.snapshots.find(name, vendors.source(name).dataset, start, end)
+        row for name in vendors.sources for row in lake.snapshots.find(name, vendors.source(name).dataset, *span)
     ]
 
 

@@ -42,7 +42,9 @@ def raw_asset(source: str) -> dg.AssetsDefinition:
         kept = []
         if source not in IMPORTED:
             symbols = vendor.symbols(vendors.symbols)
-            kept = store.put(vendor.fetch(symbols, start, end, as_of=vendors.now(), progress=context.log.info))
+            for answer in vendor.fetch(symbols, start, end, as_of=vendors.now(), progress=context.log.info):
+                # One by one: what came before a failure is kept, and is not asked for again.
+                kept += store.put([answer])
         covering = store.find(source, vendor.dataset, start, end)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(_digest(row["snapshot_id"] for row in covering)),

@@ -26,12 +26,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def cache_folder() -> Path | None:
     """Return the folder of the compiled kernels, or None where it cannot be written.
 
-    `QUANTLAKE_HOME` names the home (default `./.quantlake`); it is read once, when the engine's kernels are
-    first imported. None also when bounds are checked, since Numba's cache would answer with unchecked code.
+    `QUANTLAKE_HOME` names the home (default `./.quantlake`); `QUANTLAKE_KERNELS` another place, for homes that share
+    their kernels. Both are read once, when the engine's kernels are first imported. None also when bounds are checked, since Numba's cache would answer with unchecked code.
     """
     if _CONFIG.BOUNDSCHECK or _CONFIG.DISABLE_JIT:
         return None
-    folder = Path(os.environ.get("QUANTLAKE_HOME") or ".quantlake").absolute() / "numba" / ENGINE_HASH
+    base = os.environ.get("QUANTLAKE_KERNELS") or Path(os.environ.get("QUANTLAKE_HOME") or ".quantlake") / "numba"
+    folder = Path(base).absolute() / ENGINE_HASH
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

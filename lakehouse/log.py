@@ -118,6 +118,7 @@ def log_damage(path: Path, version: int | None = None) -> tuple[int, str] | None
 
     The last commit, and the one of `version`, are read whole; of the others presence and size are checked.
     """
+    promised = acknowledged(path)  # before the listing: a writer may go on in between
     sizes = commit_files(path)
     versions = list(sizes)
     for before, after in itertools.pairwise(versions):
@@ -127,8 +128,8 @@ def log_damage(path: Path, version: int | None = None) -> tuple[int, str] | None
         if size == 0:
             return number, "the commit is empty"
     last = versions[-1] if versions else -1
-    if last < acknowledged(path):
-        return last + 1, f"version {acknowledged(path)} was written, the log ends at {last}"
+    if last < promised:
+        return last + 1, f"version {promised} was written, the log ends at {last}"
     for number in {last, last if version is None else version} & set(versions):
         try:
             read_commit(path, number)

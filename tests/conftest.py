@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Every home a test makes would compile the same kernels again.
+os.environ.setdefault("QUANTLAKE_KERNELS", str(REPOSITORY / ".quantlake" / "numba"))
 
 
 @pytest.fixture(scope="session")

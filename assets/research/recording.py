@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from assets.research import ledger
 from assets.research.provenance import run_key
 from assets.research.sheets import tear_sheet
-from assets.research.validity import Validity, assess, validity_rows
+from assets.research.validity import Validity, assess
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -138,8 +138,8 @@ def record(
             run,
             provenance,
             run_id=run_id,
-            n_trials=n_trials,
-            validity=validity_rows(validity, in_sample_sharpe=run.in_sample_sharpe, n_cuts=n_cuts),
+            validity=validity,
+            n_cuts=n_cuts,
             windows=windows,
         )
         opened.log(

@@ -78,9 +78,9 @@ def require_no_lookahead(market: Market, spec: Spec) -> int:
         n_cuts=N_CUTS,
         seed=spec.seed,
     )
-    if not report.is_clean:
+    if report.leak is not None:
         raise LookaheadError(
-            f"strategy {spec.strategy!r} of spec {spec.name!r} looks ahead: {report.description}"
+            f"strategy {spec.strategy!r} of spec {spec.name!r} looks ahead: {report.leak.description}"
         )
     return report.n_cuts
 

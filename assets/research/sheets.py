@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from assets.reports.tear_sheet import TearSheet, WindowRow, render
+from assets.research.validity import Validity, validity_rows
 
 if TYPE_CHECKING:
-    from assets.reports.tear_sheet import ValidityRow
     from assets.research.market import Market
     from assets.research.provenance import Provenance
     from assets.research.runs import Run
@@ -25,7 +25,6 @@ TITLES = {
 SURVIVORSHIP = (
     "Survivorship biased: the universe holds the symbols its source still knows today, chosen in hindsight."
 )
-IN_SAMPLE = "In sample: these parameters were chosen, or could have been, with these very bars in view."
 
 
 def tear_sheet(
@@ -34,8 +33,8 @@ def tear_sheet(
     origin: Provenance,
     *,
     run_id: str,
-    n_trials: int,
-    validity: Sequence[ValidityRow],
+    validity: Validity,
+    n_cuts: int,
     windows: Sequence[WindowRow],
 ) -> str:
     """Return the run's tear sheet, one self-contained HTML page."""
@@ -54,12 +53,12 @@ def tear_sheet(
             is_oos=run.is_out_of_sample,
             benchmark=_benchmark(market, run),
             benchmark_name=spec.benchmark or "",
-            metrics=result.metrics,
+            metrics={**result.metrics, **_inference(validity)},
             costs=result.costs,
             trades=_trades(run),
             windows=windows,
-            n_trials=n_trials,
-            validity=validity,
+            n_trials=validity.n_trials,
+            validity=validity_rows(validity, in_sample_sharpe=run.in_sample_sharpe, n_cuts=n_cuts),
             provenance={
                 "run": run_id,
                 "result hash": run.hash,
@@ -72,7 +71,7 @@ def tear_sheet(
                 "Python": origin.python_version,
                 "replay": f"quantlake reproduce {run_id}",
             },
-            warnings=[SURVIVORSHIP] if run.is_out_of_sample else [IN_SAMPLE, SURVIVORSHIP],
+            warnings=[SURVIVORSHIP],
         )
     )
 
@@ -95,6 +94,15 @@ def window_rows(runs: Sequence[Run]) -> list[WindowRow]:
             )
         )
     return rows
+
+
+def _inference(validity: Validity) -> dict[str, float]:
+    return {
+        "sharpe_error": validity.sharpe_error,
+        "probabilistic_sharpe": validity.probabilistic_sharpe,
+        "deflated_sharpe": validity.deflated_sharpe,
+        "minimum_years": validity.minimum_years,
+    }
 
 
 def _span(bar_end: np.ndarray) -> str:

@@ -142,6 +142,19 @@ def test_writers_of_different_partitions_all_succeed(tmp_path: Path) -> None:
     assert lake.verify() == []
 
 
+def test_a_reader_beside_a_writer_always_sees_one_whole_version(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    writer = start(write_often, lake.home, "2024-01", 1.0, 30)
+    seen = set()
+    while writer.is_alive():
+        rows = lake.scan(BARS, columns=["close"])
+        assert rows.num_rows in (0, 42)
+        assert len(rows["close"].unique()) <= 1
+        seen |= set(rows["close"].to_pylist())
+    assert writer.exitcode == 0
+    assert len(seen) > 2
+
+
 def test_a_writer_that_waits_too_long_names_the_holder(tmp_path: Path) -> None:
     lake = Lake(tmp_path, lock_timeout=0.2)
     holder = start(hold_the_lock, lake.home, 30.0)

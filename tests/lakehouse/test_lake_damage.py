@@ -128,6 +128,7 @@ def test_a_data_file_missing_or_of_another_size_is_refused(lake: Lake, damage: s
         lake.scan(BARS)
     problem = only_problem(lake)
     assert (problem.where, problem.version) == (str(file), 3)
+    assert ("is missing" if damage == "missing" else f"bytes, not {len(content)}") in problem.what
     assert problem.remedy.startswith("materialize the partition again from its snapshots (month 2024-0")
 
 

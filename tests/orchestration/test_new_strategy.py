@@ -77,6 +77,7 @@ def test_one_file_and_one_spec_are_all_a_strategy_needs(
     partitions = subprocess.run(
         ["python", "-c", "from assets.partitions import SPECS; print(SPECS.get_partition_keys())"],
         env={"PYTHONPATH": f"{own_strategies}:{REPOSITORY}", "PATH": _python_path()},
+        cwd=own_strategies,
         capture_output=True,
         text=True,
         check=True,
@@ -118,6 +119,7 @@ def test_a_strategy_that_uses_the_next_close_fails_its_blocking_check_in_dagster
             "PATH": _python_path(),
             "QUANTLAKE_HOME": str(sample_home.path),
         },
+        cwd=own_strategies,
         capture_output=True,
         text=True,
         check=False,

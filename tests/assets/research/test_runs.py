@@ -208,7 +208,7 @@ def test_a_walk_forward_longer_than_the_data_names_both_lengths(bench: Bench) ->
     from strategies.spec import Spec
 
     text = load_spec("equal_weight").to_yaml().replace("train_years: 3", "train_years: 20")
-    with pytest.raises(WalkForwardError, match=r"21 years.*the bars have 13"):
+    with pytest.raises(WalkForwardError, match=r"21 whole years.*there are 13"):
         bench.windows(Spec.from_yaml(text, "equal_weight"))
 
 
