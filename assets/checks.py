@@ -30,10 +30,7 @@ WARNING = {
 @dg.multi_asset_check(
     name="daily_bars_checks",
     specs=[
-        *(
-            dg.AssetCheckSpec(name, asset=BARS_KEY, blocking=True, description=text)
-            for name, text in BLOCKING.items()
-        ),
+        *(dg.AssetCheckSpec(name, asset=BARS_KEY, blocking=True, description=text) for name, text in BLOCKING.items()),
         *(dg.AssetCheckSpec(name, asset=BARS_KEY, description=text) for name, text in WARNING.items()),
     ],
 )

@@ -36,9 +36,7 @@ FRESH_BY_MORNING = dg.FreshnessPolicy.cron(
 @dg.multi_asset(
     name="normalize",
     specs=[
-        dg.AssetSpec(
-            **table_spec(BARS), deps=RAW, code_version=NORMALIZE_VERSION, freshness_policy=FRESH_BY_MORNING
-        ),
+        dg.AssetSpec(**table_spec(BARS), deps=RAW, code_version=NORMALIZE_VERSION, freshness_policy=FRESH_BY_MORNING),
         dg.AssetSpec(**table_spec(ACTIONS), deps=RAW, code_version=NORMALIZE_VERSION),
     ],
     partitions_def=MONTHS,
@@ -116,14 +114,10 @@ def _snapshots(lake: "Lake", vendors: VendorsResource, months: list[str]) -> lis
     span = (None, None)
     if len(vendors.sources) == 1:
         span = (month_range(months[0])[0], month_range(months[-1])[1])
-    return [
-        row for name in vendors.sources for row in lake.snapshots.find(name, vendors.source(name).dataset, *span)
-    ]
+    return [row for name in vendors.sources for row in lake.snapshots.find(name, vendors.source(name).dataset, *span)]
 
 
-def _parsed(
-    lake: "Lake", vendors: VendorsResource, snapshots: list[dict[str, Any]]
-) -> Iterator[tuple[Any, Any]]:
+def _parsed(lake: "Lake", vendors: VendorsResource, snapshots: list[dict[str, Any]]) -> Iterator[tuple[Any, Any]]:
     import json
 
     for row in snapshots:

@@ -41,9 +41,7 @@ def daily(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Materiali
     start, end = month_range(months_before(months[0], WARM_UP_MONTHS))[0], month_range(months[-1])[1]
     within = [("session", ">=", start), ("session", "<", end)]
     bars = opened.scan(BARS, version=pins[BARS], where=within)
-    actions = opened.scan(
-        ACTIONS, version=pins[ACTIONS], where=[("ex_date", ">=", start), ("ex_date", "<", end)]
-    )
+    actions = opened.scan(ACTIONS, version=pins[ACTIONS], where=[("ex_date", ">=", start), ("ex_date", "<", end)])
     rows = features_table(bars, actions, months)
     batch = batch_id(FEATURES_VERSION, months, [f"{table}@{version}" for table, version in pins.items()])
     commit = opened.replace(FEATURES, rows, partitions=months, batch_id=batch, context=run_context(context))

@@ -28,9 +28,7 @@ def column_schema(table: str) -> dg.TableSchema:
                 name=column.name,
                 type=column.type,
                 description=column.description + (f" [{column.unit}]" if column.unit else ""),
-                constraints=dg.TableColumnConstraints(
-                    nullable=column.nullable, unique=schema.key == (column.name,)
-                ),
+                constraints=dg.TableColumnConstraints(nullable=column.nullable, unique=schema.key == (column.name,)),
             )
             for column in schema.columns
         ],
@@ -106,10 +104,7 @@ def count_metadata(counts: Mapping[str, int], prefix: str = "count") -> dict[str
 def sample_table(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
     """Return the first offending rows of a check as a table."""
     records = [
-        dg.TableRecord({name: str(value) for name, value in row.items() if value is not None})
-        for row in rows[:10]
+        dg.TableRecord({name: str(value) for name, value in row.items() if value is not None}) for row in rows[:10]
     ]
     columns = sorted({name for record in records for name in record.data})
-    return dg.MetadataValue.table(
-        records, schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in columns])
-    )
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in columns]))

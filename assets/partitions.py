@@ -8,9 +8,7 @@ from assets.settings import settings
 from strategies.spec import spec_names
 
 # The current month is a partition too: it is rewritten each night until it is over.
-MONTHS = dg.TimeWindowPartitionsDefinition(
-    start=settings().start, fmt="%Y-%m", cron_schedule="0 0 1 * *", end_offset=1
-)
+MONTHS = dg.TimeWindowPartitionsDefinition(start=settings().start, fmt="%Y-%m", cron_schedule="0 0 1 * *", end_offset=1)
 SPECS = dg.StaticPartitionsDefinition(spec_names())
 # A walk-forward window is named by the calendar year of its test part.
 WINDOW_YEARS = dg.TimeWindowPartitionsDefinition(

@@ -30,9 +30,7 @@ def raw_asset(source: str) -> dg.AssetsDefinition:
         code_version="1",
         pool=f"vendor_{source}",
     )
-    def fetch(
-        context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource
-    ) -> dg.MaterializeResult:
+    def fetch(context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource) -> dg.MaterializeResult:
         from lakehouse.calendar import month_range
 
         months = context.partition_keys

@@ -1,4 +1,4 @@
-# ruff: noqa: N818 - these names are the contract between the packages
+
 """Errors of the lakehouse.
 
 QuantlakeError

@@ -112,9 +112,7 @@ def _window_years(spec: str) -> tuple[str, str]:
 
 
 def _headline(spec: str) -> dict[str, Any]:
-    rows = (
-        _lake().scan("research/runs", where=[("spec", "=", spec), ("kind", "=", "walk_forward")]).to_pylist()
-    )
+    rows = _lake().scan("research/runs", where=[("spec", "=", spec), ("kind", "=", "walk_forward")]).to_pylist()
     row = max(rows, key=lambda item: item["created_at"])
     return {
         "spec": spec,

@@ -44,9 +44,7 @@ def materialize(
     repository = (definitions or defs).get_repository_def()
     job = repository.get_implicit_job_def_for_assets(keys)
     if job is None:
-        raise MaterializeError(
-            f"{', '.join(selection)} do not share their partitions: materialize them in turn"
-        )
+        raise MaterializeError(f"{', '.join(selection)} do not share their partitions: materialize them in turn")
     tags = {}
     if partition_range is not None:
         tags = {
@@ -87,6 +85,7 @@ def _root_message(error: Any) -> str:
     if error is None:
         return "failed"
     # Dagster puts the class in front: `lakehouse.errors.BadRows: two bars ...`.
-    return str(error.message).strip().removeprefix(f"{error.cls_name}: ").partition(f"{error.cls_name}: ")[2] or str(
-        error.message
-    ).strip()
+    return (
+        str(error.message).strip().removeprefix(f"{error.cls_name}: ").partition(f"{error.cls_name}: ")[2]
+        or str(error.message).strip()
+    )

@@ -33,9 +33,7 @@ def nightly(
     last_closed = last_closed_session(vendors.exchange, now)
     last_stored = _last_stored(lake)
     if last_stored is None:
-        return dg.SkipReason(
-            "the lake holds no bars yet: backfill job `refresh` once, then nights keep it current"
-        )
+        return dg.SkipReason("the lake holds no bars yet: backfill job `refresh` once, then nights keep it current")
     if last_closed <= last_stored:
         return dg.SkipReason(f"no session closed since {last_stored}")
     months = month_keys(last_stored, last_closed + timedelta(days=1))

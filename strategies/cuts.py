@@ -41,7 +41,7 @@ def cut_points(window: Window, n_cuts: int, seed: int) -> list[int]:
 def _events(window: Window) -> Mapping[str, NDArray[np.intp]]:
     """Return the bars each kind of event hides behind; a cut there shows whoever has seen it."""
     bars, actions = window._bars, window._actions
-    inputs = [bars.close, bars.volume, *window._features.values()]
+    inputs = [bars.close, bars.volume, *window._asked_features().values()]
     gone, back = _any_turn([np.isnan(values) for values in inputs])
     month = bars.bar_end.astype("datetime64[M]")
     new_month = 1 + np.flatnonzero(month[1:] != month[:-1])
@@ -91,7 +91,7 @@ def with_other_future(window: Window, t: int, random: np.random.Generator | None
         order = random.permutation(n_rest)
         feature_factor = -1.5
     features = {}
-    for name, values in window._features.items():
+    for name, values in window._asked_features().items():
         features[name] = np.concatenate([values[:t], feature_factor * values[t:][order]])
     rest = np.zeros_like(window._universe[t:]) if random is None else ~window._universe[t:]
     return Window(

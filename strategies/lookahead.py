@@ -83,6 +83,7 @@ def check(decide: Decide, window: Window, *, n_cuts: int = 50, seed: int = 0) ->
     ------
     StrategyError : the decision fails on a shorter window, or its answer is no weights
     """
+    # First of all: from then on the window knows which features the decision asks for.
     whole = _answer(decide, window)
     cuts = cut_points(window, n_cuts, seed)
     leak = (

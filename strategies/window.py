@@ -6,7 +6,7 @@ A window has no end a decision could know of: it offers panels, and panels offer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Window(Closed):
     StrategyError : an array has another shape than the bars
     """
 
-    __slots__ = ("_actions", "_axes", "_bars", "_features", "_made", "_universe")
+    __slots__ = ("_actions", "_asked", "_axes", "_bars", "_features", "_made", "_universe")
 
     def __init__(
         self,
@@ -48,17 +48,14 @@ class Window(Closed):
     ) -> None:
         self._bars = bars
         self._actions = Actions.none(bars) if actions is None else actions
-        self._features = {name: np.asarray(values, np.float64) for name, values in (features or {}).items()}
+        # Not read here: a mapping may fetch an array only when a strategy asks for it.
+        self._features = features or {}
+        self._asked: set[str] = set()
         self._made: dict[str, Panel] = {}
         shape = bars.close.shape
         self._universe = np.ones(shape, np.bool_) if members is None else np.asarray(members, np.bool_)
-        for name, values in {
-            **self._features,
-            "members": self._universe,
-            "actions": self._actions.split,
-        }.items():
-            if values.shape != shape:
-                raise StrategyError(f"{name} must have the shape {shape} of the bars, was {values.shape}")
+        for name, values in {"members": self._universe, "actions": self._actions.split}.items():
+            _check_shape(name, values.shape, shape)
         has_begun = np.logical_or.accumulate(~np.isnan(bars.close), axis=0)
         has_ended = np.logical_or.accumulate(~np.isnan(self._actions.delisting), axis=0)
         self._axes = Axes(bars.bar_end, bars.symbols, self._universe & has_begun & ~has_ended)
@@ -73,7 +70,7 @@ class Window(Closed):
         return Window(
             self._bars[:t],
             self._actions[:t],
-            features={name: values[:t] for name, values in self._features.items()},
+            features=_CutFeatures(self._features, t),
             members=self._universe[:t],
         )
 
@@ -149,13 +146,20 @@ class Window(Closed):
         StrategyError : there is no such feature; the nearest name is given
         """
         if name in self._features:
-            return self._panel(self._features[name])
+            values = np.asarray(self._features[name], np.float64)
+            _check_shape(name, values.shape, self._bars.close.shape)
+            self._asked.add(name)
+            return self._panel(values)
         from strategies.features import FEATURES
 
         if name not in FEATURES:
             known = nearest(name, [*self._features, *FEATURES])
             raise StrategyError(f"there is no feature {name!r}{known}")
         return self._once(f"feature {name}", lambda: values_of(FEATURES[name].function(self)))
+
+    def _asked_features(self) -> dict[str, NDArray[np.float64]]:
+        """The given features that were asked for so far, in the order of their names."""
+        return {name: np.asarray(self._features[name], np.float64) for name in sorted(self._asked)}
 
     def _panel(self, values: Values) -> Panel:
         return Panel(values, self._axes)
@@ -173,3 +177,25 @@ class Window(Closed):
         is_start = np.ones(len(period), np.bool_)
         is_start[1:] = period[1:] != period[:-1]
         return self._panel(np.repeat(is_start[:, None], self._bars.n_assets, axis=1))
+
+
+class _CutFeatures(Mapping[str, NDArray[np.float64]]):
+    """The first n bars of each feature of a mapping, cut when asked for."""
+
+    def __init__(self, features: Mapping[str, NDArray[np.float64]], n: int) -> None:
+        self._features = features
+        self._n = n
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        return self._features[name][: self._n]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._features)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+
+def _check_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if shape != expected:
+        raise StrategyError(f"{name} must have the shape {expected} of the bars, was {shape}")

@@ -35,9 +35,7 @@ def _asset_arguments(name: str, description: str) -> dict[str, object]:
 
 
 @dg.asset(
-    **_asset_arguments(
-        "backtest", "The spec's own parameters over the whole sample. In sample: never a headline."
-    ),
+    **_asset_arguments("backtest", "The spec's own parameters over the whole sample. In sample: never a headline."),
     partitions_def=SPECS,
     backfill_policy=ONE_A_RUN,
     deps=INPUT_DEPS,
@@ -73,16 +71,12 @@ def backtest(
 
 
 @dg.asset(
-    **_asset_arguments(
-        "sweep", "Every point of the spec's search space over the whole sample; each is a trial."
-    ),
+    **_asset_arguments("sweep", "Every point of the spec's search space over the whole sample; each is a trial."),
     partitions_def=SPECS,
     backfill_policy=ONE_A_RUN,
     deps=[backtest],
 )
-def sweep(
-    context: dg.AssetExecutionContext, lake: LakeResource, tracking: TrackingResource
-) -> dg.MaterializeResult:
+def sweep(context: dg.AssetExecutionContext, lake: LakeResource, tracking: TrackingResource) -> dg.MaterializeResult:
     """Run the grid in one step; thousands of trials are rows of research/trials, not partitions."""
     from strategies.spec import load_spec
 
@@ -148,9 +142,7 @@ def walk_forward(
         )
     ],
 )
-def report(
-    context: dg.AssetExecutionContext, lake: LakeResource, tracking: TrackingResource
-) -> dg.MaterializeResult:
+def report(context: dg.AssetExecutionContext, lake: LakeResource, tracking: TrackingResource) -> dg.MaterializeResult:
     """Stitch the windows into one continuous run and write its tear sheet."""
     from strategies.spec import load_spec
 

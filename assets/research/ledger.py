@@ -157,9 +157,7 @@ def find_run(lake: Lake, run_id: str) -> dict[str, Any]:
             hint = "; list them: quantlake sql 'SELECT run_id, spec, kind FROM research.runs'"
         raise ResearchError(f"unknown run id {run_id!r}{hint}")
     if len(matches) > 1:
-        raise ResearchError(
-            f"run id {run_id!r} is the beginning of {len(matches)} runs: {', '.join(matches)}"
-        )
+        raise ResearchError(f"run id {run_id!r} is the beginning of {len(matches)} runs: {', '.join(matches)}")
     row: dict[str, Any] = lake.scan("research/runs", where=[("run_id", "=", matches[0])]).to_pylist()[0]
     return row
 

@@ -79,9 +79,7 @@ def require_no_lookahead(market: Market, spec: Spec) -> int:
         seed=spec.seed,
     )
     if report.leak is not None:
-        raise LookaheadError(
-            f"strategy {spec.strategy!r} of spec {spec.name!r} looks ahead: {report.leak.description}"
-        )
+        raise LookaheadError(f"strategy {spec.strategy!r} of spec {spec.name!r} looks ahead: {report.leak.description}")
     return report.n_cuts
 
 

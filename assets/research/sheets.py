@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from assets.research.market import Market
     from assets.research.provenance import Provenance
     from assets.research.runs import Run
+    from strategies.walk_forward import WalkForwardWindow
 
 TITLES = {
     "backtest": "backtest",
@@ -22,9 +23,7 @@ TITLES = {
     "window": "walk-forward window",
     "walk_forward": "walk-forward, out of sample",
 }
-SURVIVORSHIP = (
-    "Survivorship biased: the universe holds the symbols its source still knows today, chosen in hindsight."
-)
+SURVIVORSHIP = "Survivorship biased: the universe holds the symbols its source still knows today, chosen in hindsight."
 
 
 def tear_sheet(
@@ -55,7 +54,6 @@ def tear_sheet(
             benchmark_name=spec.benchmark or "",
             metrics={**result.metrics, **_inference(validity)},
             costs=result.costs,
-            trades=_trades(run),
             windows=windows,
             n_trials=validity.n_trials,
             validity=validity_rows(validity, in_sample_sharpe=run.in_sample_sharpe, n_cuts=n_cuts),
@@ -76,24 +74,28 @@ def tear_sheet(
     )
 
 
-def window_rows(runs: Sequence[Run]) -> list[WindowRow]:
-    """Return the rows of the tear sheet's table of windows."""
-    rows = []
-    for run in runs:
-        window = run.windows[0]
-        train, test = window.in_sample, window.out_of_sample
-        rows.append(
-            WindowRow(
-                key=str(run.test_window),
-                train=_span(train.bar_end),
-                test=_span(test.bar_end),
-                parameters=dict(run.parameters),
-                train_sharpe=train.metrics["sharpe"],
-                test_sharpe=test.metrics["sharpe"],
-                test_return=test.metrics["total_return"],
-            )
+def window_rows(market: Market, runs: Sequence[Run]) -> list[WindowRow]:
+    """Return the rows of the tear sheet's table of windows from their runs."""
+    return [
+        window_row(
+            market,
+            run.windows[0].window,
+            run.parameters,
+            train_sharpe=run.in_sample_sharpe,
+            test_sharpe=run.result.metrics["sharpe"],
+            test_return=run.result.metrics["total_return"],
         )
-    return rows
+        for run in runs
+    ]
+
+
+def window_row(
+    market: Market, window: WalkForwardWindow, parameters: Mapping[str, object], **figures: float
+) -> WindowRow:
+    """Return one row of the tear sheet's table of windows, with the first and last day of each part."""
+    days = market.bars.bar_end.astype("datetime64[D]")
+    train, test = (f"{days[part.start]} to {days[part.stop - 1]}" for part in (window.train, window.test))
+    return WindowRow(key=window.key, train=train, test=test, parameters=dict(parameters), **figures)
 
 
 def _inference(validity: Validity) -> dict[str, float]:
@@ -103,11 +105,6 @@ def _inference(validity: Validity) -> dict[str, float]:
         "deflated_sharpe": validity.deflated_sharpe,
         "minimum_years": validity.minimum_years,
     }
-
-
-def _span(bar_end: np.ndarray) -> str:
-    days = bar_end.astype("datetime64[D]")
-    return f"{days[0]} to {days[-1]}"
 
 
 def _benchmark(market: Market, run: Run) -> np.ndarray | None:
@@ -122,15 +119,3 @@ def _benchmark(market: Market, run: Run) -> np.ndarray | None:
         return None
     scaled: np.ndarray = index / index[0] * run.result.initial_cash
     return scaled
-
-
-def _trades(run: Run) -> dict[str, object]:
-    metrics = run.result.metrics
-    still_open = int(run.result.trades["is_open"].sum())
-    return {
-        "round trips": int(metrics["n_trades"]),
-        "still open": still_open,
-        "fills": int(metrics["n_fills"]),
-        "win rate": metrics["win_rate"],
-        "profit factor": metrics["profit_factor"],
-    }

@@ -58,9 +58,7 @@ def assess(
     if not math.isfinite(per_bar):
         return Validity(nan, nan, nan, nan, n_trials, variance, nan)
     if n_trials > 1 and variance > 0.0:
-        deflated = deflated_sharpe(
-            per_bar, n, skew=skew, kurtosis=kurtosis, n_trials=n_trials, variance=variance
-        )
+        deflated = deflated_sharpe(per_bar, n, skew=skew, kurtosis=kurtosis, n_trials=n_trials, variance=variance)
     else:
         deflated = probabilistic_sharpe(per_bar, n, skew=skew, kurtosis=kurtosis)
     years = minimum_track_record(per_bar, skew=skew, kurtosis=kurtosis) / periods_per_year

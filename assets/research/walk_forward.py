@@ -27,9 +27,7 @@ class WindowRun:
     out_of_sample: Result
 
 
-def plan_windows(
-    market: Market, spec: Spec, keys: Sequence[str] | None = None
-) -> tuple[WalkForwardWindow, ...]:
+def plan_windows(market: Market, spec: Spec, keys: Sequence[str] | None = None) -> tuple[WalkForwardWindow, ...]:
     """Return the windows of the spec's walk-forward, or those of the named test years."""
     from strategies.walk_forward import plan
 

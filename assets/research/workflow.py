@@ -23,9 +23,11 @@ from assets.research.runs import (
     walk_forward_run,
     window_runs,
 )
-from assets.research.sheets import window_rows
+from assets.research.sheets import window_row, window_rows
+from assets.research.walk_forward import plan_windows
 
 if TYPE_CHECKING:
+    from assets.reports.tear_sheet import WindowRow
     from assets.tracking import Tracking
     from lakehouse.lake import Lake
     from strategies.spec import Spec
@@ -79,7 +81,7 @@ class Bench:
         runs = window_runs(market, spec, keys, progress)
         parent = self._parent(spec, origin)
         return parent, [
-            self._record(market, run, origin, n_cuts, parent_run_id=parent, windows=window_rows([run]))
+            self._record(market, run, origin, n_cuts, parent_run_id=parent, windows=window_rows(market, [run]))
             for run in runs
         ]
 
@@ -99,7 +101,7 @@ class Bench:
             {key: json.loads(row["parameters"]) for key, row in runs.items()},
             [float("nan") if row["is_sharpe"] is None else row["is_sharpe"] for row in runs.values()],
         )
-        return self._record(market, run, origin, n_cuts, windows=_stored_window_rows(runs))
+        return self._record(market, run, origin, n_cuts, windows=_stored_window_rows(market, spec, runs))
 
     def _record(
         self,
@@ -147,15 +149,13 @@ class ChosenWindows:
 
     def windows(self, market: Market, spec: Spec, origin: Provenance) -> dict[str, Mapping[str, Any]]:
         """Return the window rows by test year, one for each window the spec's walk-forward has on this market."""
-        from assets.research.walk_forward import plan_windows
-
         planned = [window.key for window in plan_windows(market, spec)]
-        again = f"materialize research/walk_forward for all windows of {spec.name!r} (`quantlake walkforward {spec.name}`)"
+        again = (
+            f"materialize research/walk_forward for all windows of {spec.name!r} (`quantlake walkforward {spec.name}`)"
+        )
         missing = [key for key in planned if key not in self.rows]
         if missing:
-            raise ResearchError(
-                f"walk-forward windows {', '.join(missing)} of {spec.name!r} are missing: {again}"
-            )
+            raise ResearchError(f"walk-forward windows {', '.join(missing)} of {spec.name!r} are missing: {again}")
         for key in planned:
             if self.runs[key]["run_key"] != run_key("window", spec, origin, test_window=key):
                 raise ResearchError(
@@ -184,22 +184,18 @@ def chosen_windows(lake: Lake, spec: Spec) -> ChosenWindows:
     return ChosenWindows(pins=pins, runs=members, rows={row["test_window"]: row for row in rows})
 
 
-def _stored_window_rows(rows: Mapping[str, Mapping[str, Any]]) -> list[Any]:
-    from assets.reports.tear_sheet import WindowRow
-
+def _stored_window_rows(market: Market, spec: Spec, rows: Mapping[str, Mapping[str, Any]]) -> list[WindowRow]:
     def number(value: float | None) -> float:
         return float("nan") if value is None else value
 
     return [
-        WindowRow(
-            key=key,
-            train=f"{row['train_start']:%Y-%m-%d} to {row['train_end']:%Y-%m-%d}",
-            test=f"{row['test_start']:%Y-%m-%d} to "
-            + (f"{row['test_end']:%Y-%m-%d}" if row["test_end"] else "the last bar"),
-            parameters=json.loads(row["parameters"]),
-            train_sharpe=number(row["is_sharpe"]),
-            test_sharpe=number(row["oos_sharpe"]),
-            test_return=number(row["oos_return"]),
+        window_row(
+            market,
+            window,
+            json.loads(rows[window.key]["parameters"]),
+            train_sharpe=number(rows[window.key]["is_sharpe"]),
+            test_sharpe=number(rows[window.key]["oos_sharpe"]),
+            test_return=number(rows[window.key]["oos_return"]),
         )
-        for key, row in rows.items()
+        for window in plan_windows(market, spec)
     ]

@@ -1,4 +1,4 @@
-# ruff: noqa: N818 - named like the errors of the lakehouse: by what is wrong
+
 """Errors of run tracking.
 
 QuantlakeError

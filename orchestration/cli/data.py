@@ -14,9 +14,7 @@ def import_files(
     files: Annotated[list[Path], typer.Argument(help="CSV (also .gz) or Parquet files of daily bars.")],
     mapping: Annotated[
         list[str] | None,
-        typer.Option(
-            "--map", help="Column mapping FIELD=COLUMN, such as --map symbol=ticker; repeat for each."
-        ),
+        typer.Option("--map", help="Column mapping FIELD=COLUMN, such as --map symbol=ticker; repeat for each."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show, store nothing.")] = False,
     as_json: JsonOption = False,

@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from assets.research.recording import Recorded
     from assets.research.workflow import Bench
 
-SpecArgument = Annotated[
-    str, typer.Argument(help="Name of a spec in strategies/specs, or the path of a YAML file.")
-]
+SpecArgument = Annotated[str, typer.Argument(help="Name of a spec in strategies/specs, or the path of a YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -44,10 +42,7 @@ def sweep(
     rows = [
         {
             **trial.parameters,
-            **{
-                name: trial.metrics[name]
-                for name in ("sharpe", "cagr", "max_drawdown", "turnover", "n_trades")
-            },
+            **{name: trial.metrics[name] for name in ("sharpe", "cagr", "max_drawdown", "turnover", "n_trades")},
         }
         for trial in best
     ]
@@ -104,9 +99,7 @@ def reproduce(
         for difference in outcome.differences:
             out.print(f"  (although {difference})", highlight=False, markup=False)
     else:
-        out.print(
-            f"[red]different[/]: {outcome.kind} of {outcome.spec}, run {outcome.run_id}", highlight=False
-        )
+        out.print(f"[red]different[/]: {outcome.kind} of {outcome.spec}, run {outcome.run_id}", highlight=False)
         out.print(f"  recorded {outcome.recorded_hash}\n  replayed {outcome.replayed_hash}", highlight=False)
         reasons = outcome.differences or (
             "nothing recorded differs: the run is not deterministic, or the record was changed",
@@ -165,9 +158,7 @@ def _show(recorded: Recorded, as_json: bool, started: float) -> None:
         return
     metrics, validity = recorded.run.result.metrics, recorded.validity
     sample = "out of sample" if recorded.run.is_out_of_sample else "in sample"
-    table = Table(
-        title=f"{recorded.spec}: {recorded.kind}, {sample}", title_justify="left", show_header=False
-    )
+    table = Table(title=f"{recorded.spec}: {recorded.kind}, {sample}", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for label, value in (

@@ -113,9 +113,7 @@ def test_a_damaged_snapshot_fails_the_run_and_leaves_the_tables(home: Home) -> N
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_killed_run_then_a_second_one_end_like_an_undisturbed_one(
-    home: Home, tmp_path: Path, seed: int
-) -> None:
+def test_a_killed_run_then_a_second_one_end_like_an_undisturbed_one(home: Home, tmp_path: Path, seed: int) -> None:
     killed = tmp_path / "killed"
     code = (
         "from orchestration.demo import DATA; from orchestration.instance import open_instance\n"

@@ -133,7 +133,7 @@ def test_a_cut_window_holds_nothing_later_of_any_input():
 def test_inputs_of_another_shape_are_refused_by_name():
     bars = bars_from_close(np.ones((5, 2)))
     with pytest.raises(StrategyError, match=r"vix must have the shape \(5, 2\) of the bars, was \(5, 1\)"):
-        Window(bars, features={"vix": np.ones((5, 1))})
+        Window(bars, features={"vix": np.ones((5, 1))}).feature("vix")
     with pytest.raises(StrategyError, match="members must have the shape"):
         Window(bars, members=np.ones((4, 2), bool))
     with pytest.raises(StrategyError, match="actions must have the shape"):

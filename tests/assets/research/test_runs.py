@@ -103,9 +103,9 @@ def test_the_stitched_run_is_deflated_by_all_trials(bench: Bench) -> None:
     n = sum(len(values) for values in by_study.values())
     variance = sum(((np.array(v) - np.mean(v)) ** 2).sum() for v in by_study.values()) / (n - len(by_study))
     assert trial_variance(by_study) == pytest.approx(variance, rel=1e-12)
-    returns = np.diff(
-        np.concatenate([[spec.account.cash], recorded.run.result.equity])
-    ) / np.concatenate([[spec.account.cash], recorded.run.result.equity[:-1]])
+    returns = np.diff(np.concatenate([[spec.account.cash], recorded.run.result.equity])) / np.concatenate(
+        [[spec.account.cash], recorded.run.result.equity[:-1]]
+    )
     sharpe = returns.mean() / returns.std(ddof=1)
     z = (returns - returns.mean()) / returns.std()
     skew, kurtosis = (z**3).mean(), (z**4).mean()
