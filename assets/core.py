@@ -1,7 +1,6 @@
 """Core layer: vendors' answers normalized into as-traded bars, corporate actions and universes."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -17,7 +16,6 @@ from assets.metadata import (
 )
 from assets.partitions import MONTHS, SINGLE_RUN
 from assets.resources import LakeResource, VendorsResource
-from assets.settings import settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,48 +24,48 @@ if TYPE_CHECKING:
 
 BARS, ACTIONS, UNIVERSE = "core/daily_bars", "core/corporate_actions", "core/universe"
 NORMALIZE_VERSION = "1"
-RAW = [dg.AssetKey(["raw", source]) for source in settings().sources]
-# The bars of a night's session are there by the next morning, on the exchange's clock.
-FRESH_BY_MORNING = dg.FreshnessPolicy.cron(
-    deadline_cron="0 8 * * 2-6", lower_bound_delta=timedelta(hours=16), timezone="America/New_York"
-)
 
 
-@dg.multi_asset(
-    name="normalize",
-    specs=[
-        dg.AssetSpec(**table_spec(BARS), deps=RAW, code_version=NORMALIZE_VERSION, freshness_policy=FRESH_BY_MORNING),
-        dg.AssetSpec(**table_spec(ACTIONS), deps=RAW, code_version=NORMALIZE_VERSION),
-    ],
-    partitions_def=MONTHS,
-    backfill_policy=SINGLE_RUN,
-)
-def normalize(
-    context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource
-) -> Iterator[dg.MaterializeResult]:
-    """Read every snapshot that covers the months and rewrite those months of both tables."""
-    from lakehouse.normalize import normalize as normalized_from
+def normalize_asset(sources: Sequence[str]) -> dg.AssetsDefinition:
+    """Return the asset that makes bars and corporate actions of what these sources answered."""
+    raw = [dg.AssetKey(["raw", source]) for source in sources]
 
-    months = list(context.partition_keys)
-    opened = lake.open()
-    snapshots = _snapshots(opened, vendors, months)
-    context.log.info(f"reading {len(snapshots)} snapshots for {months[0]} to {months[-1]}")
-    tables = normalized_from(
-        _parsed(opened, vendors, snapshots), exchange=vendors.exchange, months=months, sources=vendors.sources
+    @dg.multi_asset(
+        name="normalize",
+        specs=[
+            dg.AssetSpec(**table_spec(table), deps=raw, code_version=NORMALIZE_VERSION) for table in (BARS, ACTIONS)
+        ],
+        partitions_def=MONTHS,
+        backfill_policy=SINGLE_RUN,
     )
-    batch = batch_id(NORMALIZE_VERSION, months, [row["snapshot_id"] for row in snapshots])
-    for table, rows, time in ((BARS, tables.bars, "session"), (ACTIONS, tables.actions, "ex_date")):
-        commit = opened.replace(table, rows, partitions=months, batch_id=batch, context=run_context(context))
-        add_partition_rows(context, table, rows)
-        picture = bars_picture(rows) if table == BARS else ""
-        yield dg.MaterializeResult(
-            asset_key=dg.AssetKey(table.split("/")),
-            data_version=version_of(commit),
-            metadata={
-                **write_metadata(commit, rows, time, svg=picture),
-                **(count_metadata(tables.counts) if table == BARS else {}),
-            },
+    def normalize(
+        context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource
+    ) -> Iterator[dg.MaterializeResult]:
+        """Read every snapshot that covers the months and rewrite those months of both tables."""
+        from lakehouse.normalize import normalize as normalized_from
+
+        months = list(context.partition_keys)
+        opened = lake.open()
+        snapshots = _snapshots(opened, vendors, months)
+        context.log.info(f"reading {len(snapshots)} snapshots for {months[0]} to {months[-1]}")
+        tables = normalized_from(
+            _parsed(opened, vendors, snapshots), exchange=vendors.exchange, months=months, sources=vendors.sources
         )
+        batch = batch_id(NORMALIZE_VERSION, months, [row["snapshot_id"] for row in snapshots])
+        for table, rows, time in ((BARS, tables.bars, "session"), (ACTIONS, tables.actions, "ex_date")):
+            commit = opened.replace(table, rows, partitions=months, batch_id=batch, context=run_context(context))
+            add_partition_rows(context, table, rows)
+            picture = bars_picture(rows) if table == BARS else ""
+            yield dg.MaterializeResult(
+                asset_key=dg.AssetKey(table.split("/")),
+                data_version=version_of(commit),
+                metadata={
+                    **write_metadata(commit, rows, time, svg=picture),
+                    **(count_metadata(tables.counts) if table == BARS else {}),
+                },
+            )
+
+    return normalize
 
 
 @dg.asset(
@@ -108,18 +106,36 @@ def bars_picture(bars: "pa.Table") -> str:
 
 
 def _snapshots(lake: "Lake", vendors: VendorsResource, months: list[str]) -> list[dict[str, Any]]:
+    """Return the manifest rows that tell of the months.
+
+    Which of several sources supplies a symbol is decided over all that is known of it, not month by month. Of what
+    does not touch the months, one answer a symbol tells that.
+    """
     from lakehouse.calendar import month_range
 
-    # Which of several sources supplies a symbol is decided over all that is known of it, not month by month.
-    span = (None, None)
-    if len(vendors.sources) == 1:
-        span = (month_range(months[0])[0], month_range(months[-1])[1])
-    return [row for name in vendors.sources for row in lake.snapshots.find(name, vendors.source(name).dataset, *span)]
+    first, last = month_range(months[0])[0], month_range(months[-1])[1]
+    found = []
+    for name in vendors.sources:
+        dataset = vendors.source(name).dataset
+        touching = lake.snapshots.find(name, dataset, first, last)
+        found += touching
+        if len(vendors.sources) > 1:
+            found += _one_a_symbol(lake.snapshots.find(name, dataset), besides=touching)
+    return found
+
+
+def _one_a_symbol(rows: list[dict[str, Any]], *, besides: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row of each symbol that `besides` does not tell of, and every row of several symbols."""
+    seen = {(row["snapshot_id"], row["request"]) for row in besides}
+    known = {row["symbol"] for row in besides}
+    several = [row for row in rows if row["symbol"] is None and (row["snapshot_id"], row["request"]) not in seen]
+    single = {row["symbol"]: row for row in rows if row["symbol"] is not None and row["symbol"] not in known}
+    return [*several, *single.values()]
 
 
 def _parsed(lake: "Lake", vendors: VendorsResource, snapshots: list[dict[str, Any]]) -> Iterator[tuple[Any, Any]]:
     import json
 
+    sources = {name: vendors.source(name) for name in vendors.sources}
     for row in snapshots:
-        source = vendors.source(row["source"])
-        yield row, source.parse(lake.snapshots.read(row["snapshot_id"]), json.loads(row["request"]))
+        yield row, sources[row["source"]].parse(lake.snapshots.read(row["snapshot_id"]), json.loads(row["request"]))

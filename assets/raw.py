@@ -6,6 +6,8 @@ from assets.metadata import OWNERS
 from assets.partitions import MONTHS, SINGLE_RUN
 from assets.resources import LakeResource, VendorsResource
 
+# Sources that publish new sessions by themselves; the others change when somebody imports something.
+LIVE = {"yahoo"}
 # Sources whose answers a person brings in; their assets record what is there.
 IMPORTED = {"files"}
 DESCRIPTIONS = {

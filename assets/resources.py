@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
 if TYPE_CHECKING:
     from assets.tracking import Tracking
@@ -33,16 +34,13 @@ class VendorsResource(dg.ConfigurableResource):
     sources: list[str]
     symbols: list[str]
     exchange: str
-    options: dict[str, dict[str, str]] = {}
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def source(self, name: str) -> "Source":
         """Return the source of that name, to fetch from or to read snapshots by."""
         from lakehouse.sources import get_source
-        from lakehouse.sources.strict_table import REQUIRED
 
-        # Files come in by `quantlake import`; here their snapshots are only read, by the mapping each was kept with.
-        read_only = {"path": "", "columns": {field: field for field in REQUIRED}} if name == "files" else {}
-        return get_source(name, {**read_only, **self.options.get(name, {})})
+        return get_source(name, self.options.get(name))
 
     def now(self) -> datetime:
         """Return the present; everything below takes it as an argument."""

@@ -14,16 +14,21 @@ from typing import Annotated, Any
 from pydantic import ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
 from engine.errors import QuantlakeError, nearest
 
 CONFIG_FILE = "quantlake.yaml"
 KNOWN_SOURCES = ("sample", "yahoo", "files")
+PREFIX = "QUANTLAKE_"
+# What pydantic's types of error mean here, and whether quotes would not help.
+KINDS = {"string_type": ("text", False), "path_type": ("a folder", False), "tuple_type": ("a list", True)}
+# Read where they are used; they say nothing about data or where it lies.
+OTHER_VARIABLES = ("QUANTLAKE_CONFIG", "QUANTLAKE_DEBUG", "QUANTLAKE_KERNELS", "QUANTLAKE_SHARED_DATA")
 
 
 class SettingsError(QuantlakeError):
@@ -42,7 +47,7 @@ class Settings(BaseSettings):
     start : first month partition, `YYYY-MM`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="QUANTLAKE_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
     home: Path = Path(".quantlake")
     sources: Annotated[tuple[str, ...], NoDecode] = ("sample", "files")
@@ -90,12 +95,13 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources in order of precedence: arguments, environment, file."""
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, config_path())
+        values, _ = _file_values(config_path())
+        return init_settings, env_settings, InitSettingsSource(settings_cls, values)
 
 
 def config_path() -> Path:
     """Return the settings file in force: QUANTLAKE_CONFIG, or quantlake.yaml in the working folder."""
-    return Path(os.environ.get("QUANTLAKE_CONFIG", CONFIG_FILE))
+    return Path(os.environ.get("QUANTLAKE_CONFIG") or CONFIG_FILE)
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -106,8 +112,9 @@ def load_settings(**overrides: Any) -> Settings:
     SettingsError : an unknown setting (the nearest right one is named) or a value that does not fit.
     """
     path = config_path()
-    if "QUANTLAKE_CONFIG" in os.environ and not path.is_file():
-        raise SettingsError(f"QUANTLAKE_CONFIG names {path}, which does not exist")
+    if os.environ.get("QUANTLAKE_CONFIG") and not path.is_file():
+        raise SettingsError(f"QUANTLAKE_CONFIG names {path}, which is no file")
+    _check_variables()
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -118,17 +125,56 @@ def load_settings(**overrides: Any) -> Settings:
 
 @cache
 def settings() -> Settings:
-    """Return this process's settings, read once."""
-    return load_settings()
+    """Return this process's settings, read once, and keep its compiled kernels in their home."""
+    found = load_settings()
+    # The engine knows the environment only: without this a home named in the file would leave its kernels elsewhere.
+    os.environ.setdefault("QUANTLAKE_KERNELS", str(found.home / "numba"))
+    return found
+
+
+def _check_variables() -> None:
+    """Refuse an environment variable that is nearly one of ours; others may belong to somebody else."""
+    known = [*(f"{PREFIX}{name.upper()}" for name in Settings.model_fields), *OTHER_VARIABLES]
+    for name in sorted(os.environ):
+        hint = nearest(name, known)
+        if name.startswith(PREFIX) and name not in known and hint.startswith("; did you mean"):
+            raise SettingsError(f"unknown environment variable {name!r}{hint}")
+
+
+def _file_values(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    """Return the settings a file holds and the lines they are on; nothing where there is no file."""
+    from strategies.errors import SpecError
+    from strategies.spec_yaml import read_yaml
+
+    if not path.exists():
+        return {}, {}
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read as UTF-8 text: {error}") from None
+    if not any(line.partition("#")[0].strip() for line in text.splitlines()):
+        return {}, {}
+    try:
+        return read_yaml(text, str(path))
+    except SpecError as error:
+        raise SettingsError(str(error).replace("a spec must", "the settings must")) from None
 
 
 def _explain(error: ValidationError, path: Path) -> str:
-    lines = []
+    _, lines = _file_values(path)
+    texts = []
     for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"])
+        setting, *rest = (str(part) for part in item["loc"])
+        name = ".".join((setting, *rest))
+        variable = f"{PREFIX}{setting.upper()}"
+        where = f"{path}, line {lines[(setting,)]}: " if (setting,) in lines else ""
+        if os.environ.get(variable):
+            where = f"{variable}: "
         if item["type"] == "extra_forbidden":
-            lines.append(f"{path}: unknown setting {name!r}{nearest(name, Settings.model_fields)}")
+            texts.append(f"{where}unknown setting {name!r}{nearest(name, Settings.model_fields)}")
+        elif item["type"] == "value_error":
+            texts.append(where + item["msg"].removeprefix("Value error, "))
         else:
-            message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"setting {name!r}: {message}")
-    return "\n".join(lines)
+            kind, is_quoted = KINDS.get(item["type"], (item["msg"], True))
+            texts.append(f"{where}{name} must be {kind}, was {item['input']!r}{'' if is_quoted else ': quote it'}")
+    return "\n".join(texts)

@@ -26,8 +26,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def cache_folder() -> Path | None:
     """Return the folder of the compiled kernels, or None where it cannot be written.
 
-    `QUANTLAKE_HOME` names the home (default `./.quantlake`); `QUANTLAKE_KERNELS` another place, for homes that share
-    their kernels. Both are read once, when the engine's kernels are first imported. None also when bounds are checked, since Numba's cache would answer with unchecked code.
+    `QUANTLAKE_HOME` names the home (default `./.quantlake`), `QUANTLAKE_KERNELS` another place, for homes that
+    share their kernels. Both are read once, when the engine's kernels are first imported. None also when bounds
+    are checked, since Numba's cache would answer with unchecked code.
     """
     if _CONFIG.BOUNDSCHECK or _CONFIG.DISABLE_JIT:
         return None

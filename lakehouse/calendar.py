@@ -1,4 +1,4 @@
-"""Exchange sessions and closes, and month keys.
+"""Exchange sessions with their opens and closes, and month keys.
 
 Sessions come from exchange_calendars, always with an explicit range: its default reaches back twenty years
 only, and ends relative to today. Building a calendar takes 0.1 s for XNYS and up to 1.2 s (XKRX), and
@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import nearest
 from lakehouse.errors import BadName, LakeError
@@ -35,7 +35,12 @@ def _calendar(exchange: str) -> tuple[Any, dt.date, dt.date]:
     first, last = kind.bound_min(), kind.bound_max()
     start = FIRST_DATE if first is None else max(FIRST_DATE, first.date())
     end = LAST_DATE if last is None else min(LAST_DATE, last.date())
-    return kind(start=start.isoformat(), end=end.isoformat()), start, end + dt.timedelta(days=1)
+    try:
+        calendar = kind(start=start.isoformat(), end=end.isoformat())
+    except (NotImplementedError, ValueError) as error:
+        # Some calendars (ASEX, XTAE) do not get along with every pandas.
+        raise LakeError(f"the calendar of {exchange} cannot be built here: {str(error)[:200]}") from error
+    return calendar, start, end + dt.timedelta(days=1)
 
 
 def exchanges() -> list[str]:
@@ -75,16 +80,41 @@ def session_close(exchange: str, days: Iterable[dt.date]) -> pd.DatetimeIndex:
     BadName : unknown exchange.
     LakeError : a day that is not a session; names the first.
     """
+    return _times(exchange, days, "closes")
+
+
+def session_open(exchange: str, days: Iterable[dt.date]) -> pd.DatetimeIndex:
+    """Return the open of each session as UTC timestamps in microseconds, in the order given.
+
+    Half days open as always. A session of 24/7 opens at its own midnight, and one of the far east on the UTC
+    day before (XASX in summer).
+
+    Raises
+    ------
+    BadName : unknown exchange.
+    LakeError : a day that is not a session; names the first.
+    """
+    return _times(exchange, days, "opens")
+
+
+def session_from(exchange: str, days: Iterable[dt.date]) -> list[dt.date]:
+    """Return the first session at or after each day, in the order given.
+
+    Raises
+    ------
+    BadName : unknown exchange.
+    LakeError : a day before what the calendar knows, or after its last session; names the first.
+    """
     import pandas as pd
 
-    calendar, _, _ = _calendar(exchange)
+    calendar, known_from, known_to = _calendar(exchange)
     wanted = pd.DatetimeIndex(list(days)).as_unit(calendar.sessions.unit)
-    position = calendar.sessions.get_indexer(wanted)
-    if (position < 0).any():
-        day = wanted[position < 0][0].date()
-        raise LakeError(f"{day} is not a session of {exchange}")
-    closes = pd.DatetimeIndex(calendar.closes.array.take(position))
-    return closes.tz_convert("UTC").as_unit("us").rename(None)
+    position = calendar.sessions.searchsorted(wanted, side="left")
+    outside = (position >= len(calendar.sessions)) | (wanted < _stamp(known_from))
+    if outside.any():
+        day = wanted[outside][0].date()
+        raise LakeError(f"the calendar of {exchange} knows sessions in [{known_from}, {known_to}), asked from {day} on")
+    return list(calendar.sessions[position].date)
 
 
 def is_session(exchange: str, day: dt.date) -> bool:
@@ -121,6 +151,19 @@ def month_keys(start: dt.date, end: dt.date) -> list[str]:
         keys.append(month_key(day))
         day = month_range(keys[-1])[1]
     return keys
+
+
+def _times(exchange: str, days: Iterable[dt.date], which: Literal["opens", "closes"]) -> pd.DatetimeIndex:
+    import pandas as pd
+
+    calendar, _, _ = _calendar(exchange)
+    wanted = pd.DatetimeIndex(list(days)).as_unit(calendar.sessions.unit)
+    position = calendar.sessions.get_indexer(wanted)
+    if (position < 0).any():
+        day = wanted[position < 0][0].date()
+        raise LakeError(f"{day} is not a session of {exchange}")
+    times = pd.DatetimeIndex(getattr(calendar, which).array.take(position))
+    return times.tz_convert("UTC").as_unit("us").rename(None)
 
 
 def _stamp(day: dt.date) -> pd.Timestamp:

@@ -1,4 +1,3 @@
-
 """Errors of the lakehouse.
 
 QuantlakeError

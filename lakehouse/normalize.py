@@ -22,10 +22,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lakehouse.actions import per_share_held
-from lakehouse.calendar import _calendar, month_range, session_close, sessions
+from lakehouse.calendar import month_range, session_close, session_from, session_open, sessions
 from lakehouse.errors import BadName, BadRows, SourceError
 from lakehouse.schemas import TABLES
 from lakehouse.sources.base import BAR_COLUMNS, Parsed, check_symbol, empty_actions, empty_bars
@@ -263,8 +262,9 @@ def _bars_table(bars: pd.DataFrame, exchange: str) -> pa.Table:
 def _actions_table(actions: pd.DataFrame, exchange: str) -> pa.Table:
     actions = actions.sort_values(["symbol", "ex_date", "kind"], kind="stable")
     days = actions["ex_date"].to_numpy().astype("datetime64[D]")
+    opens = session_open(exchange, session_from(exchange, days.tolist())).tz_convert(None).to_numpy()
     nowhere = np.full(len(days), None)
-    return _table("core/corporate_actions", actions, ex_date=days, known_at=_opens(exchange, days), pay_date=nowhere)
+    return _table("core/corporate_actions", actions, ex_date=days, known_at=opens, pay_date=nowhere)
 
 
 def _table(name: str, frame: pd.DataFrame, **columns: np.ndarray[Any, Any]) -> pa.Table:
@@ -276,20 +276,6 @@ def _table(name: str, frame: pd.DataFrame, **columns: np.ndarray[Any, Any]) -> p
     return pa.Table.from_arrays(
         [pa.array(given[field.name], type=field.type, from_pandas=True) for field in schema], schema=schema
     )
-
-
-def _opens(exchange: str, days: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
-    """Return the open of the first session at or after each day, UTC."""
-    import pandas as pd
-
-    calendar, *_ = _calendar(exchange)
-    wanted = pd.DatetimeIndex(days).as_unit(calendar.sessions.unit)
-    where = calendar.sessions.searchsorted(wanted, side="left")
-    late = where >= len(calendar.sessions)
-    if late.any():
-        raise BadRows(f"the ex-date {days[late][0]} is after the calendar of {exchange}", rule="ex_date_on_calendar")
-    opens: NDArray[np.datetime64] = calendar.opens.dt.tz_convert(None).to_numpy()[where]
-    return opens.astype("datetime64[us]")
 
 
 def _place(row: Any) -> str:

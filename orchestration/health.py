@@ -13,9 +13,11 @@ from importlib import metadata
 from pathlib import Path
 
 from assets.settings import config_path, settings
-from engine.errors import QuantlakeError
+from engine.errors import QuantlakeError, nearest
 
 HOME_FOLDERS = ("snapshots", "tables", "dagster", "mlflow", "reports", "locks", "logs", "numba")
+# One of these is in every home that was ever used.
+MARKS = ("tables/*/*/_delta_log", "snapshots/??", "dagster/dagster.yaml", "mlflow/mlflow.db", "numba/*")
 MIN_FREE_GIB = 2.0
 
 
@@ -44,12 +46,19 @@ def require_home(home: Path) -> None:
     ------
     NotAHome : names the foreign entries.
     """
-    foreign = sorted(entry.name for entry in home.iterdir() if entry.name not in HOME_FOLDERS)
-    if foreign or home.resolve() in (Path.home(), Path("/")):
+    if not home.is_dir():
+        raise NotAHome(f"{home} is no folder")
+    foreign = sorted(entry.name for entry in home.iterdir() if entry.name not in HOME_FOLDERS or not entry.is_dir())
+    if home.resolve() in (Path.home(), Path("/")):
+        raise NotAHome(f"{home} is no folder of quantlake's own: set QUANTLAKE_HOME to one")
+    if foreign:
         raise NotAHome(
-            f"{home} holds what is not quantlake's ({', '.join(foreign[:5]) or 'it is your home folder'}):"
+            f"{home} holds what is not quantlake's ({', '.join(foreign[:5])}):"
             " remove those first, or the folder by hand"
         )
+    # Other programs have folders named logs and reports, too.
+    if any(home.iterdir()) and not any(any(home.glob(mark)) for mark in MARKS):
+        raise NotAHome(f"{home} holds no tables, snapshots, runs or kernels of quantlake: remove it by hand")
 
 
 def folder_sizes(home: Path) -> dict[str, int]:
@@ -91,7 +100,12 @@ def _packages() -> Iterator[Finding]:
 
 
 def _settings() -> Finding:
+    from lakehouse.calendar import exchanges
+
     config = settings()
+    if config.exchange not in exchanges():
+        hint = nearest(config.exchange, exchanges())
+        return Finding("settings", "mend", f"exchange {config.exchange!r} has no calendar{hint}")
     source = str(config_path()) if config_path().is_file() else "defaults and environment"
     return Finding("settings", "ok", f"{source}; sources {', '.join(config.sources)}; exchange {config.exchange}")
 
@@ -99,6 +113,9 @@ def _settings() -> Finding:
 def _home() -> Iterator[Finding]:
     home = settings().home
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not existing.is_dir():
+        yield Finding("home", "mend", f"{existing} is no folder: set QUANTLAKE_HOME to one of yours")
+        return
     if not os.access(existing, os.W_OK):
         yield Finding("home", "mend", f"{existing} cannot be written: set QUANTLAKE_HOME to a folder of yours")
         return

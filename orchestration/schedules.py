@@ -1,42 +1,57 @@
-"""The nightly refresh."""
+"""The nightly refresh, and what it promises."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from assets.core import BARS
+from assets.features import FEATURES
+from assets.raw import LIVE
 from assets.resources import LakeResource, VendorsResource
 from orchestration.jobs import refresh
 
-# Sources that publish new sessions by themselves; the others change when somebody imports something.
-LIVE_SOURCES = {"yahoo"}
+# One clock for every exchange: at half past six in New York each of them has closed its session of the day.
+CLOCK = "America/New_York"
+# A vendor may publish or correct a symbol's session days late: the months of the last week are written again.
+SETTLING = timedelta(days=7)
+# Longer than any exchange of the calendars ever stayed closed (Athens in 2015: five weeks).
+LONGEST_CLOSURE = timedelta(days=60)
+# Made in the night before. A cron knows no holidays: after one, the tables count as late until the next night.
+FRESH_BY_MORNING = dg.FreshnessPolicy.cron(
+    deadline_cron="0 8 * * 2-6", lower_bound_delta=timedelta(hours=16), timezone=CLOCK
+)
 
 
 @dg.schedule(
     job=refresh,
     cron_schedule="30 18 * * 1-5",
-    execution_timezone="America/New_York",
+    execution_timezone=CLOCK,
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description="After the exchange's close: the last session, and all that earlier nights missed.",
 )
 def nightly(
     context: dg.ScheduleEvaluationContext, lake: LakeResource, vendors: VendorsResource
 ) -> dg.RunRequest | dg.SkipReason:
-    """Ask for one run over the months from the last stored session to the last closed one."""
+    """Ask for one run over the months from the week before the last stored session to the last closed one."""
     from lakehouse.calendar import month_keys
 
-    if not LIVE_SOURCES & set(vendors.sources):
+    live = [source for source in vendors.sources if source in LIVE]
+    if not live:
         return dg.SkipReason(
             f"sources {', '.join(vendors.sources)} publish no new sessions; name a live one in quantlake.yaml"
             " (sources: [yahoo])"
         )
-    now = context.scheduled_execution_time.astimezone(UTC)
-    last_closed = last_closed_session(vendors.exchange, now)
-    last_stored = _last_stored(lake)
+    last_closed = last_closed_session(vendors.exchange, context.scheduled_execution_time.astimezone(UTC))
+    last_stored = _last_stored(lake, live)
     if last_stored is None:
-        return dg.SkipReason("the lake holds no bars yet: backfill job `refresh` once, then nights keep it current")
+        return dg.SkipReason(
+            f"the lake holds no bars of {', '.join(live)} yet: materialize the months wanted with job `refresh` once,"
+            " then nights keep them current"
+        )
     if last_closed <= last_stored:
         return dg.SkipReason(f"no session closed since {last_stored}")
-    months = month_keys(last_stored, last_closed + timedelta(days=1))
+    months = month_keys(last_stored - SETTLING, last_closed + timedelta(days=1))
     return dg.RunRequest(
         run_key=f"{last_closed}",
         tags={
@@ -51,18 +66,28 @@ def last_closed_session(exchange: str, now: datetime) -> date:
     """Return the last session of the exchange that closed before `now` (UTC)."""
     from lakehouse.calendar import session_close, sessions
 
-    recent = sessions(exchange, now.date() - timedelta(days=14), now.date() + timedelta(days=1))
+    recent = sessions(exchange, now.date() - LONGEST_CLOSURE, now.date() + timedelta(days=1))
     closes = session_close(exchange, recent)
     return [day for day, close in zip(recent, closes, strict=True) if close <= now][-1]
 
 
-def _last_stored(lake: LakeResource) -> date | None:
-    from assets.core import BARS
+def promise_freshness(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
+    """Return the assets with bars and features due the morning after their night."""
+    due = {dg.AssetKey(table.split("/")) for table in (BARS, FEATURES)}
+    return [
+        definition.map_asset_specs(
+            lambda spec: spec.replace_attributes(freshness_policy=FRESH_BY_MORNING) if spec.key in due else spec
+        )
+        for definition in assets
+    ]
 
-    sessions = lake.open().scan(BARS, columns=["session"]).column("session")
-    if not len(sessions):
-        return None
-    last: date = max(sessions.to_pylist())
+
+def _last_stored(lake: LakeResource, sources: list[str]) -> date | None:
+    """Return the last session of any symbol that one of these sources supplies."""
+    import pyarrow.compute as pc
+
+    bars = lake.open().scan(BARS, columns=["session"], where=[("source", "in", sources)])
+    last: date | None = pc.max(bars.column("session")).as_py()
     return last
 
 

@@ -67,7 +67,7 @@ class Spec:
     parameters : all of the strategy's parameters, with defaults filled in
     account, costs, execution : the engine's settings
     search : parameter -> Range or Choices; what is not named keeps its value
-    n_trials, metric, seed : how often to try, what to maximise, and where chance starts
+    metric, seed : what a search maximises, and where chance starts
     walk_forward : WalkForwardSettings
     benchmark : symbol to compare with, None for none
     """
@@ -84,7 +84,6 @@ class Spec:
     costs: Costs = Costs()  # noqa: RUF009 - frozen
     execution: Execution = Execution()  # noqa: RUF009 - frozen
     search: Mapping[str, Range | Choices] = field(default_factory=dict)
-    n_trials: int = 30
     metric: str = "sharpe"
     walk_forward: WalkForwardSettings = WalkForwardSettings()  # noqa: RUF009 - frozen
     seed: int = 1
@@ -103,7 +102,7 @@ class Spec:
             raise SpecError(f"{self.name}: {self.metric!r} is no metric to maximise{nearest(self.metric, METRICS)}")
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise SpecError(f"{self.name}: start must be before end, was {self.start} against {self.end}")
-        for name, lowest in {"version": 1, "n_trials": 1, "seed": 0}.items():
+        for name, lowest in {"version": 1, "seed": 0}.items():
             if getattr(self, name) < lowest:
                 raise SpecError(f"{self.name}: {name} must be at least {lowest}, was {getattr(self, name)}")
         object.__setattr__(self, "parameters", MappingProxyType(parameters))

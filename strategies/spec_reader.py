@@ -33,7 +33,6 @@ _KEYS: dict[str, Any] = {
     "costs": Costs,
     "execution": Execution,
     "search": dict,
-    "n_trials": int,
     "metric": str,
     "walk_forward": WalkForwardSettings,
     "seed": int,

@@ -1,1 +1,1 @@
-"""Research on the lake: backtest, sweep, walk-forward, report and replay, free of Dagster; `graph.py` has the assets."""
+"""Research on the lake: backtest, sweep, walk-forward, report, replay. Only `graph.py` knows Dagster."""

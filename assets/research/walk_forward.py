@@ -1,4 +1,4 @@
-"""Walk-forward: parameters chosen on each training part, judged on the test part that follows, stitched into one run."""
+"""Walk-forward: parameters chosen on each training part, judged on the test part after it, stitched into one run."""
 
 from __future__ import annotations
 

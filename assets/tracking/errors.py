@@ -1,4 +1,3 @@
-
 """Errors of run tracking.
 
 QuantlakeError

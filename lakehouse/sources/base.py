@@ -82,7 +82,7 @@ def get_source(name: str, options: Mapping[str, Any] | None = None) -> Source:
 
     Raises
     ------
-    SourceError : an unknown source or option (the text names the nearest), or a missing option.
+    SourceError : an unknown source or option (the text names the nearest), or one without another it needs.
     """
     if name not in SOURCES:
         raise SourceError(f"there is no source {name!r}{nearest(name, SOURCES)}")
@@ -92,9 +92,6 @@ def get_source(name: str, options: Mapping[str, Any] | None = None) -> Source:
     for option in options or {}:
         if option not in known:
             raise SourceError(f"source {name!r} has no option {option!r}{nearest(option, known)}")
-    for option, parameter in inspect.signature(kind).parameters.items():
-        if parameter.default is parameter.empty and option not in (options or {}):
-            raise SourceError(f"source {name!r} needs the option {option!r}")
     source: Source = kind(**(options or {}))
     return source
 

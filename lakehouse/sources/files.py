@@ -38,7 +38,7 @@ MAX_FILE_BYTES = 2 * 1024**3
 
 
 class FilesSource:
-    """Bars and actions from files.
+    """Bars and actions from files; without `path` and `columns` it reads the snapshots of earlier ones only.
 
     Parameters
     ----------
@@ -57,16 +57,19 @@ class FilesSource:
     def __init__(
         self,
         *,
-        path: str,
-        columns: Mapping[str, str],
+        path: str | None = None,
+        columns: Mapping[str, str] | None = None,
         date_format: str = "%Y-%m-%d",
         time_zone: str | None = None,
         delimiter: str = ",",
         max_bytes: int = MAX_FILE_BYTES,
         max_rows: int = MAX_ROWS,
     ) -> None:
-        self._path = str(path)
-        self._columns = _check_columns(columns)
+        if (path is None) != (columns is None):
+            missing, given = ("path", "columns") if path is None else ("columns", "path")
+            raise SourceError(f"source 'files' needs the option {missing!r} beside {given!r}")
+        self._path = None if path is None else str(path)
+        self._columns = {} if columns is None else _check_columns(columns)
         self._date_format = date_format
         self._time_zone = _check_zone(time_zone)
         self._delimiter = delimiter
@@ -96,7 +99,8 @@ class FilesSource:
         Raises
         ------
         SourceUnavailable : no such file.
-        SourceError : a column of the mapping is not in the file; names the nearest.
+        SourceError : the source was made without files, or a column of the mapping is not in the file; names
+            the nearest.
         BadPayload : not a readable table, or one past the limits.
         BadRows : rows that break a rule; carries the first ones with their lines.
         EmptyAnswer : a file without rows.
@@ -105,7 +109,9 @@ class FilesSource:
         check_as_of(as_of)
         wanted = self.symbols(symbols)
         seen: set[str] = set()
-        for file in self._files():
+        if self._path is None:
+            raise SourceError("source 'files' has no path and columns: it reads snapshots, there is nothing to fetch")
+        for file in _files(self._path):
             if progress is not None:
                 progress(f"files: {file.name}")
             answer, found = self._read(file, as_of)
@@ -134,17 +140,6 @@ class FilesSource:
         )
         bars = table.drop(columns=["dividend", "split"])
         return Parsed(bars=bars, actions=stack_actions(_actions(table)), counts=counts)
-
-    def _files(self) -> list[Path]:
-        found = (Path(name) for name in glob.glob(self._path))  # noqa: PTH207 - the pattern may be absolute
-        files = sorted(file for file in found if file.is_file())
-        if not files and Path(self._path).is_file():
-            files = [Path(self._path)]  # a name that holds the pattern's own characters
-        if not files:
-            folder = Path(self._path).parent
-            names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-            raise SourceUnavailable(f"there is no file at {self._path}{nearest(Path(self._path).name, names)}")
-        return files
 
     def _read(self, file: Path, as_of: dt.datetime) -> tuple[Answer, set[str]]:
         size = file.stat().st_size
@@ -176,6 +171,18 @@ class FilesSource:
             last_session=bars["session"].max().date(),
         )
         return answer, set(bars["symbol"].unique())
+
+
+def _files(pattern: str) -> list[Path]:
+    found = (Path(name) for name in glob.glob(pattern))  # noqa: PTH207 - the pattern may be absolute
+    files = sorted(file for file in found if file.is_file())
+    if not files and Path(pattern).is_file():
+        files = [Path(pattern)]  # a name that holds the pattern's own characters
+    if not files:
+        folder = Path(pattern).parent
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        raise SourceUnavailable(f"there is no file at {pattern}{nearest(Path(pattern).name, names)}")
+    return files
 
 
 def _check_columns(columns: Mapping[str, str]) -> dict[str, str]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import typer
 
 from engine.errors import QuantlakeError
 from orchestration.cli import care, data, demo, research, ui
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="quantlake",
@@ -22,7 +25,8 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or unusable input, 3 internal error, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong usage or unusable input, 3 internal error,"
+    " 130 interrupted.",
 )
 app.command()(demo.demo)
 app.command()(ui.ui)
@@ -48,22 +52,30 @@ def _run() -> int:
     try:
         app(standalone_mode=True)
     except SystemExit as done:
-        return done.code if isinstance(done.code, int) else int(done.code is not None)
+        code = done.code if isinstance(done.code, int) else int(done.code is not None)
+        return _interrupted() if code == INTERRUPTED else code
     except QuantlakeError as error:
         _explain(error)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; what was committed stays, the same command goes on from there", file=sys.stderr)
-        return 130
-    except Exception:
+        return _interrupted()
+    except Exception as error:
         if os.environ.get("QUANTLAKE_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.filename is not None:
+            print(f"error: {error.filename}: {error.strerror} (QUANTLAKE_DEBUG=1 shows where)", file=sys.stderr)
+            return 2
         import traceback
 
         traceback.print_exc()
         print("this is an error of quantlake itself; please report it with the text above", file=sys.stderr)
         return 3
     return 0
+
+
+def _interrupted() -> int:
+    print("\ninterrupted; what was committed stays, the same command goes on from there", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _leave(code: int) -> NoReturn:
@@ -75,10 +87,14 @@ def _leave(code: int) -> NoReturn:
 
 
 def _explain(error: QuantlakeError) -> None:
-    from orchestration.cli.console import err, rows_table
+    from orchestration.cli.console import err, print_rows
 
     err.print("[bold red]error:[/] ", end="")
     err.print(str(error), markup=False, highlight=False, soft_wrap=True)
     rows = getattr(error, "rows", None)
     if rows:
-        err.print(rows_table(rows, "the first offending rows"))
+        print_rows(err, [_line_first(row) for row in rows], "the first offending rows")
+
+
+def _line_first(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**({"line": row["line"]} if "line" in row else {}), **row}

@@ -40,7 +40,7 @@ def clean(
         return
     require_home(home)
     sizes = folder_sizes(home)
-    out.print(rows_table([{"folder": name, "MiB": size / 2**20} for name, size in sizes.items()], str(home)))
+    out.print(rows_table([{"folder": name, "MiB": f"{size / 2**20:,.1f}"} for name, size in sizes.items()], str(home)))
     if dry_run:
         return
     if not yes and not typer.confirm(f"Remove {home} and all in it?"):

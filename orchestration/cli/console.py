@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 out = Console()
 err = Console(stderr=True)
+_NUMBER = re.compile(r"[-+]?[\d,.]*(e[-+]\d+)?%?( ± [\d.–]+)?|–", re.IGNORECASE)
 
 
 def print_json(value: Any) -> None:
@@ -24,15 +27,37 @@ def print_json(value: Any) -> None:
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
-    """Return rows as a table, in the order of the first one's columns."""
+    """Return rows as a table, in the order of the first one's columns; numbers stand right."""
+    from rich.markup import escape
+
     table = Table(title=title or None, title_justify="left")
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    for name in columns:
-        numeric = all(isinstance(row.get(name), int | float) or row.get(name) is None for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in columns))
+    cells = [[_text(row.get(name)) for name in columns] for row in rows]
+    for place, name in enumerate(columns):
+        is_numeric = all(_NUMBER.fullmatch(line[place]) for line in cells)
+        table.add_column(escape(name), justify="right" if is_numeric else "left", overflow="fold")
+    for line in cells:
+        table.add_row(*map(escape, line))
     return table
+
+
+def print_rows(console: Console, rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
+    """Print rows as a table, or one below the other where the table is wider than the terminal.
+
+    A table squeezed into too few columns cuts numbers and paths in two.
+    """
+    table = rows_table(rows, title)
+    wanted = console.measure(table, options=console.options.update(max_width=100_000)).maximum
+    if wanted <= console.width:
+        console.print(table)
+        return
+    if title:
+        console.print(title, highlight=False, markup=False)
+    indent = max(len(name) for row in rows for name in row)
+    for row in rows:
+        for name, value in row.items():
+            console.print(f"{name:{indent}}  {_text(value)}", highlight=False, markup=False, soft_wrap=True)
+        console.print()
 
 
 def number(value: float | None, pattern: str = "{:.2f}") -> str:
@@ -61,14 +86,12 @@ def progress(description: str, unit: str = "") -> Iterator[Callable[[int, int], 
         yield update
 
 
-def _cell(value: Any) -> str:
-    from rich.markup import escape
-
+def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return number(value, "{:.6g}")
-    return escape(str(value))
+        return number(value, "{:.0f}" if 1e6 <= abs(value) < 1e15 else "{:.6g}")
+    return str(value)
 
 
 def _plain(value: Any) -> Any:
@@ -78,4 +101,4 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value
+    return value.isoformat() if isinstance(value, datetime) else value

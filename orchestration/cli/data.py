@@ -14,23 +14,34 @@ def import_files(
     files: Annotated[list[Path], typer.Argument(help="CSV (also .gz) or Parquet files of daily bars.")],
     mapping: Annotated[
         list[str] | None,
-        typer.Option("--map", help="Column mapping FIELD=COLUMN, such as --map symbol=ticker; repeat for each."),
+        typer.Option(
+            "--map",
+            help="FIELD=COLUMN, such as --map symbol=ticker; repeat for each field whose column has another name."
+            " Fields: symbol, session, open, high, low, close, volume, and where they are there dividend, split."
+            " =TEXT is literal: --map symbol==AAPL, or symbol=={stem} for the file's name.",
+        ),
     ] = None,
+    date_format: Annotated[str, typer.Option(help="How dates are written, in strptime's letters.")] = "%Y-%m-%d",
+    time_zone: Annotated[
+        str | None, typer.Option(help="Of the exchange, where sessions are timestamps with a time zone.")
+    ] = None,
+    delimiter: Annotated[str, typer.Option(help="Between the fields of CSV files.")] = ",",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show, store nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring in your own daily bars: check every row, keep the file as a snapshot, rebuild the months it covers."""
     from orchestration.importing import import_daily_files
 
-    report = import_daily_files(files, parse_mapping(mapping or []), dry_run=dry_run)
-    from orchestration.cli.console import out, print_json, rows_table
+    options = {"date_format": date_format, "time_zone": time_zone, "delimiter": delimiter}
+    report = import_daily_files(files, parse_mapping(mapping or []), dry_run=dry_run, options=options)
+    from orchestration.cli.console import out, print_json, print_rows
 
     if as_json:
         print_json(report)
         return
-    out.print(rows_table(report["symbols"], "dry run, nothing stored" if dry_run else "imported"))
+    print_rows(out, report["symbols"], "dry run, nothing stored" if dry_run else "imported")
     for note in report["notes"]:
-        out.print(note, highlight=False, markup=False)
+        out.print(note, highlight=False, markup=False, soft_wrap=True)
 
 
 def parse_mapping(pairs: list[str]) -> dict[str, str]:
@@ -48,22 +59,37 @@ def parse_mapping(pairs: list[str]) -> dict[str, str]:
 
 def sql(
     query: Annotated[str, typer.Argument(help="One SQL query over core.daily_bars, research.runs, ...")],
-    limit: Annotated[int, typer.Option(help="Rows to print; 0: all.")] = 50,
+    limit: Annotated[int, typer.Option(min=0, help="Rows to print; 0: all.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """Query the tables with DuckDB, read only."""
     from assets.settings import settings
     from lakehouse.lake import Lake
-    from orchestration.cli.console import out, print_json, rows_table
+    from orchestration.cli.console import out, print_json, print_rows
 
     rows = Lake(settings().home).sql(query)
+    rows = rows.rename_columns(_distinct(rows.column_names))
     shown = rows if limit == 0 or as_json else rows.slice(0, limit)
     if as_json:
         print_json(shown.to_pylist())
         return
     if rows.num_rows:
-        out.print(rows_table(shown.to_pylist()))
-    out.print(f"{rows.num_rows:,} rows" + (f", {limit} shown" if shown.num_rows < rows.num_rows else ""))
+        print_rows(out, shown.to_pylist())
+    counted = "1 row" if rows.num_rows == 1 else f"{rows.num_rows:,} rows"
+    out.print(counted + (f", {limit} shown" if shown.num_rows < rows.num_rows else ""))
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Return the names with a number behind each that was there before, so that no column hides another."""
+    found: list[str] = []
+    for name in names:
+        number = 1
+        chosen = name
+        while chosen in found:
+            number += 1
+            chosen = f"{name}_{number}"
+        found.append(chosen)
+    return found
 
 
 def verify(
@@ -73,7 +99,7 @@ def verify(
     """Check every log, file and snapshot of the lake; exit code 1 where something is damaged."""
     from assets.settings import settings
     from lakehouse.lake import Lake
-    from orchestration.cli.console import err, out, print_json, rows_table
+    from orchestration.cli.console import err, out, print_json, print_rows
 
     home = settings().home
     if not as_json:
@@ -82,7 +108,7 @@ def verify(
     if as_json:
         print_json([vars(problem) for problem in problems])
     elif problems:
-        out.print(rows_table([vars(problem) for problem in problems]))
+        print_rows(out, [vars(problem) for problem in problems])
     else:
         out.print("[green]sound[/]: every log, file and snapshot is as it was written")
     if any(problem.severity == "error" for problem in problems):

@@ -11,7 +11,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Materialize everything on real market data embedded in a package: no account, no network."""
-    from orchestration.cli.console import err, number, out, print_json, rows_table
+    from orchestration.cli.console import err, number, out, print_json, print_rows
     from orchestration.demo import run_demo
 
     def announce(text: str, seconds: float | None) -> None:
@@ -27,17 +27,18 @@ def demo(
     rows = [
         {
             "strategy": row["spec"],
-            "out-of-sample Sharpe": f"{number(row['sharpe'])} ± {number(row['sharpe_error'])}",
-            "deflated Sharpe": number(row["deflated_sharpe"], "{:.1%}"),
-            "max drawdown": number(row["max_drawdown"], "{:.1%}"),
+            "Sharpe": f"{number(row['sharpe'])} ± {number(row['sharpe_error'])}",
+            "deflated": number(row["deflated_sharpe"], "{:.1%}"),
+            "drawdown": number(row["max_drawdown"], "{:.1%}"),
             "trials": row["trials"],
-            "run id": row["run_id"][:12],
+            "run": row["run_id"][:12],
         }
         for row in report["runs"]
     ]
-    out.print(rows_table(rows, "out of sample, stitched walk-forwards, after costs"))
-    out.print("Survivorship biased: five companies chosen in hindsight. Nothing here is investment advice.")
-    out.print(f"done in {report['seconds']:.0f} s; state is in {report['home']}", highlight=False)
+    print_rows(out, rows, "out of sample: stitched walk-forwards, after costs")
+    out.print("deflated: chance that the true Sharpe ratio is above what so many trials give by luck")
+    out.print("Survivorship biased: five companies chosen in hindsight. No investment advice.")
+    out.print(f"done in {report['seconds']:.0f} s; state is in {report['home']}", highlight=False, soft_wrap=True)
     first = report["runs"][0]["run_id"][:12]
     out.print("\nnext:", highlight=False)
     for command, what in (

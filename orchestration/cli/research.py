@@ -20,17 +20,18 @@ def backtest(spec: SpecArgument, as_json: JsonOption = False) -> None:
     from strategies.spec import load_spec
 
     started = time.perf_counter()
-    recorded = _bench().backtest(load_spec(spec))
+    loaded = load_spec(spec)
+    recorded = _bench().backtest(loaded)
     _show(recorded, as_json, started)
 
 
 def sweep(
     spec: SpecArgument,
-    top: Annotated[int, typer.Option(help="How many of the best points to print.")] = 10,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best points to print.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
     """Run every point of a spec's search space; each is kept as a trial."""
-    from orchestration.cli.console import out, print_json, progress, rows_table
+    from orchestration.cli.console import out, print_json, print_rows, progress
     from strategies.spec import load_spec
 
     started = time.perf_counter()
@@ -39,23 +40,19 @@ def sweep(
         recorded = _bench().sweep(loaded, update)
     trials = [trial for trial in recorded.run.studies[0].trials if trial.is_complete]
     best = sorted(trials, key=lambda trial: _descending(trial.metrics[loaded.metric]))[:top]
-    rows = [
-        {
-            **trial.parameters,
-            **{name: trial.metrics[name] for name in ("sharpe", "cagr", "max_drawdown", "turnover", "n_trades")},
-        }
-        for trial in best
-    ]
+    names = ("sharpe", "cagr", "max_drawdown", "turnover", "n_trades")
+    rows = [{**trial.parameters, **{name: trial.metrics[name] for name in names}} for trial in best]
     if as_json:
         print_json({**_summary(recorded), "best": rows})
         return
-    out.print(rows_table(rows, f"best {len(rows)} of {len(trials)} points by {loaded.metric}, in sample"))
+    shown = [{name: _short(value) for name, value in row.items()} for row in rows]
+    print_rows(out, shown, f"best {len(rows)} of {len(trials)} points by {loaded.metric}, in sample")
     _show(recorded, False, started)
 
 
 def walkforward(spec: SpecArgument, as_json: JsonOption = False) -> None:
     """Search each training window, run the year after it, and stitch the years out of sample."""
-    from orchestration.cli.console import number, out, print_json, progress, rows_table
+    from orchestration.cli.console import number, out, print_json, print_rows, progress
     from strategies.spec import load_spec
 
     started = time.perf_counter()
@@ -66,19 +63,27 @@ def walkforward(spec: SpecArgument, as_json: JsonOption = False) -> None:
     recorded = bench.report(loaded)
     rows = [
         {
-            "test year": window.run.test_window,
+            "test_year": window.run.test_window,
             **window.run.parameters,
             "trials": window.run.n_trials,
-            "Sharpe in sample": number(window.run.in_sample_sharpe),
-            "Sharpe out of sample": number(window.run.result.metrics["sharpe"]),
-            "return out of sample": number(window.run.result.metrics["total_return"], "{:.1%}"),
+            "sharpe_in_sample": window.run.in_sample_sharpe,
+            "sharpe": window.run.result.metrics["sharpe"],
+            "total_return": window.run.result.metrics["total_return"],
         }
         for window in windows
     ]
     if as_json:
         print_json({**_summary(recorded), "windows": rows})
         return
-    out.print(rows_table(rows, f"walk-forward windows of {loaded.name}"))
+    headers = {"sharpe_in_sample": "trained", "sharpe": "tested", "total_return": "return"}
+    shown = [
+        {
+            headers.get(name, name): number(value, "{:.1%}") if name == "total_return" else _short(value)
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+    print_rows(out, shown, f"{loaded.name}: Sharpe ratio in training and in the test year")
     _show(recorded, False, started)
 
 
@@ -100,7 +105,8 @@ def reproduce(
             out.print(f"  (although {difference})", highlight=False, markup=False)
     else:
         out.print(f"[red]different[/]: {outcome.kind} of {outcome.spec}, run {outcome.run_id}", highlight=False)
-        out.print(f"  recorded {outcome.recorded_hash}\n  replayed {outcome.replayed_hash}", highlight=False)
+        for name, value in (("recorded", outcome.recorded_hash), ("replayed", outcome.replayed_hash)):
+            out.print(f"  {name} {value}", highlight=False, soft_wrap=True)
         reasons = outcome.differences or (
             "nothing recorded differs: the run is not deterministic, or the record was changed",
         )
@@ -158,7 +164,8 @@ def _show(recorded: Recorded, as_json: bool, started: float) -> None:
         return
     metrics, validity = recorded.run.result.metrics, recorded.validity
     sample = "out of sample" if recorded.run.is_out_of_sample else "in sample"
-    table = Table(title=f"{recorded.spec}: {recorded.kind}, {sample}", title_justify="left", show_header=False)
+    title = f"{recorded.spec}: {recorded.kind.replace('_', '-')}, {sample}"
+    table = Table(title=title, title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for label, value in (
@@ -180,6 +187,10 @@ def _show(recorded: Recorded, as_json: bool, started: float) -> None:
         table.add_row(label, value)
     out.print(table)
     out.print(f"replay: quantlake reproduce {recorded.run_id}", highlight=False)
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.4g}" if isinstance(value, float) and value == value else value
 
 
 def _descending(value: float) -> float:

@@ -1,4 +1,4 @@
-"""Sessions, closes and months against days everyone remembers."""
+"""Sessions, opens, closes and months against days everyone remembers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from lakehouse.calendar import (
     month_keys,
     month_range,
     session_close,
+    session_from,
+    session_open,
     sessions,
 )
 from lakehouse.errors import BadName, LakeError
@@ -37,6 +39,45 @@ def _day(text: str) -> dt.date:
 )
 def test_new_york_closes(day: str, close: str) -> None:
     assert list(session_close("XNYS", [_day(day)])) == [pd.Timestamp(f"{day} {close}", tz="UTC")]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "day", "opened"),
+    [
+        ("XNYS", "2024-03-08", "2024-03-08 14:30"),  # the last session before the clocks go forward
+        ("XNYS", "2024-03-11", "2024-03-11 13:30"),
+        ("XNYS", "2024-11-29", "2024-11-29 14:30"),  # half day
+        ("XNYS", "2000-02-29", "2000-02-29 14:30"),
+        ("XTKS", "2024-06-03", "2024-06-03 00:00"),
+        ("XASX", "2024-01-08", "2024-01-07 23:00"),  # Sydney's morning, the day before in UTC
+        ("24/7", "2024-03-01", "2024-03-01 00:00"),
+    ],
+)
+def test_opens(exchange: str, day: str, opened: str) -> None:
+    assert list(session_open(exchange, [_day(day)])) == [pd.Timestamp(opened, tz="UTC")]
+
+
+def test_opens_keep_the_order_asked_for_in_microseconds() -> None:
+    opens = session_open("XNYS", [_day("2024-11-29"), _day("2024-11-27")])
+    assert str(opens.dtype) == "datetime64[us, UTC]"
+    assert opens[0] > opens[1]
+    assert len(session_open("XNYS", [])) == 0
+    with pytest.raises(LakeError, match="2024-11-28 is not a session of XNYS"):
+        session_open("XNYS", [_day("2024-11-28")])
+
+
+def test_the_session_from_a_day_on() -> None:
+    days = [_day(text) for text in ("2024-11-28", "2024-11-27", "2024-11-30", "2001-09-11")]
+    assert [day.isoformat() for day in session_from("XNYS", days)] == [
+        "2024-11-29",
+        "2024-11-27",
+        "2024-12-02",
+        "2001-09-17",
+    ]
+    assert session_from("XNYS", []) == []
+    for day in ("2041-01-01", "1959-12-31"):
+        with pytest.raises(LakeError, match=rf"asked from {day} on"):
+            session_from("XNYS", [_day(day)])
 
 
 @pytest.mark.parametrize("day", ["2012-10-29", "2012-10-30", "2025-01-09", "2001-09-11", "2024-06-19", "2024-03-30"])

@@ -50,6 +50,26 @@ def rows(parsed: Any) -> list[tuple[Any, ...]]:
     ]
 
 
+def test_without_files_it_reads_snapshots_and_has_nothing_to_fetch(tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text(HEADER + GOOD, encoding="utf-8")
+    with_files = FilesSource(path=str(file), columns=COLUMNS)
+    (answer,) = with_files.fetch([], *RANGE, as_of=AS_OF)
+    reader = FilesSource()
+    ours, theirs = (source.parse(answer.content, answer.request) for source in (reader, with_files))
+    assert ours.bars.equals(theirs.bars) and len(ours.bars) == 1
+    with pytest.raises(SourceError, match="it reads snapshots, there is nothing to fetch"):
+        list(reader.fetch([], *RANGE, as_of=AS_OF))
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"), [({"path": "prices.csv"}, "'columns' beside 'path'"), ({"columns": {}}, "'path' beside")]
+)
+def test_files_need_their_mapping_and_a_mapping_its_files(options: dict[str, Any], missing: str) -> None:
+    with pytest.raises(SourceError, match=missing):
+        FilesSource(**options)
+
+
 def test_a_file_is_kept_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text(HEADER + GOOD + "MSFT,2020-01-03,10,12,9,11.5,1000\n")

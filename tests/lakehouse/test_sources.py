@@ -15,7 +15,6 @@ from lakehouse.sources.base import check_symbol
 from lakehouse.sources.payload import gunzip, load_json
 
 COLUMNS = {name: name for name in ("symbol", "session", "open", "high", "low", "close", "volume")}
-OPTIONS = {"files": {"path": "prices.csv", "columns": COLUMNS}, "sample": {}, "yahoo": {}}
 
 LEGAL = ["NA", "ON", "NO", "TRUE", "NAN", "INF", "NULL", "1E5", "NONE", "BRK.B", "BRK-B", "^GSPC", "BTC-USD"]
 ILLEGAL = ["../x", "A/B", "", "a b", "AAPL\n", "A\u202eB", "A\0", "A" * 33, "aapl", ".", "-X", "A%2F", "A\\B"]
@@ -23,7 +22,7 @@ ILLEGAL = ["../x", "A/B", "", "a b", "AAPL\n", "A\u202eB", "A\0", "A" * 33, "aap
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_every_source_keeps_the_contract(name: str) -> None:
-    source = get_source(name, OPTIONS[name])
+    source = get_source(name)
     assert isinstance(source, Source)
     assert source.name == name
     assert source.dataset

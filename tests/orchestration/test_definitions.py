@@ -13,7 +13,10 @@ import pytest
 import orchestration
 from orchestration.definitions import defs
 
-HEAVY = ["mlflow", "pandas", "numba", "sklearn", "vectorbt", "matplotlib", "pyarrow", "deltalake", "duckdb", "yfinance", "optuna", "scipy"]
+HEAVY = [
+    *("mlflow", "pandas", "numba", "sklearn", "vectorbt", "matplotlib"),
+    *("pyarrow", "deltalake", "duckdb", "yfinance", "optuna", "scipy"),
+]
 
 
 def test_the_definitions_load() -> None:
