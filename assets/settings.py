@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -135,10 +136,12 @@ def settings() -> Settings:
 def _check_variables() -> None:
     """Refuse an environment variable that is nearly one of ours; others may belong to somebody else."""
     known = [*(f"{PREFIX}{name.upper()}" for name in Settings.model_fields), *OTHER_VARIABLES]
+    bare = [name.removeprefix(PREFIX) for name in known]
     for name in sorted(os.environ):
-        hint = nearest(name, known)
-        if name.startswith(PREFIX) and name not in known and hint.startswith("; did you mean"):
-            raise SettingsError(f"unknown environment variable {name!r}{hint}")
+        if name.startswith(PREFIX) and name not in known:
+            near = get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=0.7)
+            if near:
+                raise SettingsError(f"unknown environment variable {name!r}; did you mean {PREFIX + near[0]!r}?")
 
 
 def _file_values(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:

@@ -56,7 +56,7 @@ def _contests() -> list[Row]:
 
     rows = []
     for contest in contests():
-        log.print(", ".join(contest.ours))
+        log.print(contest.name)
         cases = contest.cases()
         check_parity(contest, cases)
         contenders = {**contest.ours, **contest.peers}
@@ -65,7 +65,7 @@ def _contests() -> list[Row]:
             for name, prepare in contenders.items()
         }
         samples = timing.in_turn(measures, contest.repeats)
-        peaks = {name: _peak(name) for name in contenders}
+        peaks = {name: _peak(contest.name, name) for name in contenders}
         for ours in contest.ours:
             for peer in contest.peers:
                 found = report.row(ours, samples[ours], peer, samples[peer])
@@ -74,9 +74,9 @@ def _contests() -> list[Row]:
     return rows
 
 
-def _peak(name: str) -> float:
+def _peak(contest: str, contender: str) -> float:
     """Return the peak memory (MiB) of a process of its own that runs a contender once."""
-    arguments = [sys.executable, "-m", "benchmarks.peak", name]
+    arguments = [sys.executable, "-m", "benchmarks.peak", contest, contender]
     done = subprocess.run(arguments, cwd=FOLDER.parent, stdout=subprocess.PIPE, text=True, check=True)
     return float(done.stdout.splitlines()[-1])
 

@@ -34,6 +34,11 @@ class Contest:
     repeats: int
     in_a_row: int = 1
 
+    @property
+    def name(self) -> str:
+        """The first of our contenders."""
+        return next(iter(self.ours))
+
 
 def contests(*, small: bool = False) -> list[Contest]:
     """Return the workloads at full size, or small enough for a test."""

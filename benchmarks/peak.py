@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peak CONTENDER`: run one contender once and print this process's peak memory in MiB."""
+"""`python -m benchmarks.peak CONTEST CONTENDER`: run one contender once, print this process's peak memory in MiB."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from benchmarks.contests import contests
 from benchmarks.timing import peak_mib
 
 
-def main(name: str) -> None:
-    """Run the contender of this name on its first data set."""
-    for contest in contests():
-        contenders = {**contest.ours, **contest.peers}
-        if name in contenders:
-            contenders[name](contest.cases()[0])()
-            print(peak_mib())
-            return
-    raise SystemExit(f"there is no contender {name!r}")
+def main(contest: str, contender: str) -> None:
+    """Run a contender on the first data set of a contest, which is named by the first of our contenders."""
+    named = {entered.name: entered for entered in contests()}
+    entered = named[contest]
+    {**entered.ours, **entered.peers}[contender](entered.cases()[0])()
+    print(peak_mib())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

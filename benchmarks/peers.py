@@ -208,8 +208,7 @@ def _averages(case: Case) -> dict[int, Floats]:
     import vectorbt as vbt
 
     close = case.close[:, 0]
-    windows = {window for pair in case.pairs for window in pair}
-    return {window: vbt.nb.rolling_mean_1d_nb(close, window, window) for window in windows}
+    return {window: vbt.nb.rolling_mean_1d_nb(close, window, window) for window in case.windows}
 
 
 def _signals(case: Case, averages: dict[int, Floats], start: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -63,7 +63,7 @@ def machine(load: float) -> dict[str, Any]:
     return {
         "cpu": _proc("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "memory": _proc("/proc/meminfo", "MemTotal"),
+        "memory_gib": _memory_gib(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
@@ -86,7 +86,7 @@ def markdown(rows: Sequence[Row], facts: dict[str, Any], date: str) -> str:
     """Return the rows and the machine as Markdown."""
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items() if version)
     lines = [
-        f"Measured {date}: {facts['cpu']}, {facts['cores']} cores, {facts['memory']}, Python {facts['python']}, "
+        f"Measured {date}: {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib'] or '?'} GiB, Python {facts['python']}, "
         f"{packages}; engine {facts['engine']}; load average before the first run {facts['load_before']:g}.",
         "",
         "| " + " | ".join(_HEADINGS) + " |",
@@ -148,6 +148,11 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _memory_gib() -> float | None:
+    total = _proc("/proc/meminfo", "MemTotal")
+    return None if total is None else round(int(total.split()[0]) / 2**20, 1)
 
 
 def _proc(path: str, name: str) -> str | None:

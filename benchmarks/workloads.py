@@ -60,6 +60,11 @@ class Case:
     weights: Floats | None = None
     top: int = 0
 
+    @property
+    def windows(self) -> set[int]:
+        """The windows of all pairs, each once."""
+        return {window for pair in self.pairs for window in pair}
+
     def bars(self) -> Bars:
         """Return the bars, every price checked."""
         symbols = tuple(f"A{asset:04d}" for asset in range(self.close.shape[1]))
@@ -150,15 +155,15 @@ def crossing_decisions(case: Case) -> Run:
     def run() -> Figures:
         decide = decider(case, case.close)
         # A decision at the last bar has no bar to fill in.
-        decided = [decide({"fast": fast, "slow": slow}).units[:-1] for fast, slow in case.pairs]
-        return Figures(np.empty(0), np.array([np.count_nonzero(~np.isnan(units)) for units in decided]))
+        decided = (decide({"fast": fast, "slow": slow}).units[:-1] for fast, slow in case.pairs)
+        return Figures(np.empty(0), np.array([np.count_nonzero(units == units) for units in decided]))
 
     return run
 
 
 def decider(case: Case, close: Floats) -> Callable[[Mapping[str, int]], TargetUnits]:
     """Return the function from a pair of windows to its decisions; each average is computed once."""
-    averages = {window: rolling_mean(close, window) for pair in case.pairs for window in pair}
+    averages = {window: rolling_mean(close, window) for window in case.windows}
     return lambda row: TargetUnits(crossing_units(averages[row["fast"]] > averages[row["slow"]]))
 
 

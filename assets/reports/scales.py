@@ -86,7 +86,7 @@ def date_ticks(start: np.datetime64, end: np.datetime64, n_ticks: int = 8) -> li
         offset = 1970 if unit == "Y" else 0
         ticks = [
             (tick.astype("datetime64[us]"), date_label(tick, unit))
-            for tick in np.arange(first, last + 1)
+            for tick in np.arange(first, last + np.timedelta64(1, unit))
             if (int(tick.astype(np.int64)) + offset) % step == 0 and start <= tick <= end
         ]
         if len(ticks) <= n_ticks:

@@ -155,6 +155,8 @@ def find_run(lake: Lake, run_id: str) -> dict[str, Any]:
         hint = nearest(run_id, known) if len(known) else "; no run has been recorded in this home yet"
         if hint.startswith("; known"):
             hint = "; list them: quantlake sql 'SELECT run_id, spec, kind FROM research.runs'"
+        if len(run_id) < 6:
+            hint = "; of an id's beginning at least six characters are needed"
         raise ResearchError(f"unknown run id {run_id!r}{hint}")
     if len(matches) > 1:
         raise ResearchError(f"run id {run_id!r} is the beginning of {len(matches)} runs: {', '.join(matches)}")

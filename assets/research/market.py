@@ -59,6 +59,11 @@ def load_market(lake: Lake, spec: Spec, pins: Mapping[str, int]) -> Market:
     symbols = sorted(set(membership["symbol"]))
     frame = _bars_frame(lake, spec, pins, symbols)
     bars = Bars.from_frame(frame[["symbol", "bar_end", "open", "high", "low", "close", "volume"]])
+    if spec.benchmark is not None and spec.benchmark not in bars.symbols:
+        raise ResearchError(
+            f"the benchmark {spec.benchmark!r} of spec {spec.name!r} is no symbol of its universe {spec.universe!r}"
+            f"{nearest(spec.benchmark, bars.symbols)}"
+        )
     sessions = np.sort(frame["session"].unique()).astype("datetime64[D]")
     actions_frame = lake.scan(
         "core/corporate_actions",

@@ -111,7 +111,7 @@ def _benchmark(market: Market, run: Run) -> np.ndarray | None:
     from strategies.panel import values_of
 
     symbol = run.spec.benchmark
-    if symbol is None or symbol not in market.bars.symbols:
+    if symbol is None:
         return None
     rows = np.searchsorted(market.bars.bar_end, run.result.bar_end)
     index = values_of(market.window.index)[rows, market.bars.symbols.index(symbol)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -17,6 +18,7 @@ from engine.errors import QuantlakeError
 from orchestration.cli import care, data, demo, research, ui
 
 INTERRUPTED = 130
+_interrupts: list[int] = []
 
 app = typer.Typer(
     name="quantlake",
@@ -45,6 +47,8 @@ def main() -> NoReturn:
     """Run a command; an error meant for the user is one text on stderr, without a traceback."""
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _note_interrupt)
     _leave(_run())
 
 
@@ -54,12 +58,16 @@ def _run() -> int:
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else int(done.code is not None)
         return _interrupted() if code == INTERRUPTED else code
-    except QuantlakeError as error:
-        _explain(error)
-        return 2
     except KeyboardInterrupt:
         return _interrupted()
+    except QuantlakeError as error:
+        if _is_interruption(error):
+            return _interrupted()
+        _explain(error)
+        return 2
     except Exception as error:
+        if _is_interruption(error):
+            return _interrupted()
         if os.environ.get("QUANTLAKE_DEBUG"):
             raise
         if isinstance(error, OSError) and error.filename is not None:
@@ -71,6 +79,16 @@ def _run() -> int:
         print("this is an error of quantlake itself; please report it with the text above", file=sys.stderr)
         return 3
     return 0
+
+
+def _note_interrupt(number: int, frame: object) -> NoReturn:
+    _interrupts.append(number)
+    raise KeyboardInterrupt
+
+
+def _is_interruption(error: Exception) -> bool:
+    """Return whether Ctrl-C is behind an error: DuckDB and Dagster turn it into errors of their own."""
+    return bool(_interrupts) or "DagsterExecutionInterruptedError" in str(error)
 
 
 def _interrupted() -> int:

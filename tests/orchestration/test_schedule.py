@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from lakehouse.lake import Lake
 from orchestration.definitions import definitions_for
 from orchestration.schedules import FRESH_BY_MORNING, last_closed_session
 from tests.homes import REPOSITORY, Home, open_home
-from tests.orchestration.yahoo_server import SYMBOLS, YahooServer, between, stored, yahoo_definitions
+from tests.orchestration.yahoo_server import SYMBOLS, YahooServer, between, copy_of, stored, yahoo_definitions
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -85,12 +84,6 @@ def run_night(home: Home, yahoo: YahooServer, tick: str) -> None:
     (request,) = ask(home, graph, wall(tick)).run_requests or []
     job = graph.resolve_job_def(request.job_name or "refresh")
     assert job.execute_in_process(instance=home.instance, tags=dict(request.tags)).success
-
-
-def copy_of(home: Home, folder: Path) -> Iterator[Home]:
-    """Return a home with the same tables and an instance of its own."""
-    shutil.copytree(home.path, folder / "home", ignore=shutil.ignore_patterns("dagster"))
-    yield from open_home(folder / "home")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_an_empty_file_changes_nothing(text: str, tmp_path: Path) -> None:
         ("start: 2000", "start must be text, was 2000: quote it"),
         ("start: 2000-13", "start must be a month YYYY-MM, was '2000-13'"),
         ("sources: [sample]\nsources: [yahoo]", "line 2: sources stands twice, first on line 1"),
-        ("sources: [sample", "line 1: not valid YAML"),
+        ("sources: [sample", "line 2: not valid YAML"),
         ("[sources]", "the settings must be a mapping of keys to values, was list"),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from orchestration.materialize import MaterializeError, materialize
-from tests.homes import REPOSITORY, Home
+from tests.homes import REPOSITORY, Home, open_home
 from tests.orchestration.yahoo_server import (
     DATA,
     DIVIDENDS,
@@ -25,6 +25,7 @@ from tests.orchestration.yahoo_server import (
     TABLES,
     YahooServer,
     between,
+    copy_of,
     stored,
     traded,
     yahoo_definitions,
@@ -40,25 +41,42 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+def refresh(home: Home, yahoo: YahooServer, months: tuple[str, str], **options: Any) -> dg.ExecuteInProcessResult:
+    graph = yahoo_definitions(home, yahoo, **options)
+    return materialize(home.instance, DATA, partition_range=months, definitions=graph)
+
+
 @pytest.fixture
 def yahoo(httpserver: HTTPServer) -> YahooServer:
     return YahooServer(httpserver)
 
 
-def refresh(home: Home, yahoo: YahooServer, months: tuple[str, str], **options: Any) -> dg.ExecuteInProcessResult:
-    graph = yahoo_definitions(home, yahoo, **options)
-    return materialize(home.instance, DATA, partition_range=months, definitions=graph)
+@pytest.fixture(scope="module")
+def spring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, YahooServer]]:
+    """May and June 2024, asked for in one run after the split of 10 June: every price before it told as a quarter."""
+    with HTTPServer() as server:
+        yahoo = YahooServer(server, now=at("2024-06-28T22:30"))
+        for home in open_home(tmp_path_factory.mktemp("spring")):
+            result = refresh(home, yahoo, ("2024-05", "2024-06"))
+            assert all(check.passed for check in result.get_asset_check_evaluations())
+            yield home, yahoo
+
+
+@pytest.fixture(scope="module")
+def thursday(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """May 2024 up to Thursday the 30th."""
+    with HTTPServer() as server:
+        for home in open_home(tmp_path_factory.mktemp("thursday")):
+            refresh(home, YahooServer(server, now=at("2024-05-30T22:30")), ("2024-05", "2024-05"))
+            yield home
 
 
 def rows(home: Home, table: str) -> list[dict[str, Any]]:
     return home.lake.scan(table).to_pylist()
 
 
-def test_bars_and_actions_are_as_traded_and_the_snapshots_as_sent(home: Home, yahoo: YahooServer) -> None:
-    """Asked after the split of 10 June, Yahoo tells every price before it as a quarter."""
-    yahoo.now = at("2024-06-28T22:30")
-    result = refresh(home, yahoo, ("2024-05", "2024-06"))
-    assert all(check.passed for check in result.get_asset_check_evaluations())
+def test_bars_and_actions_are_as_traded_and_the_snapshots_as_sent(spring: tuple[Home, YahooServer]) -> None:
+    home, yahoo = spring
     for symbol in SYMBOLS:
         bars = [row for row in rows(home, "core/daily_bars") if row["symbol"] == symbol]
         assert [row["session"] for row in bars] == between("2024-05-01", "2024-06-28")
@@ -79,9 +97,8 @@ def test_bars_and_actions_are_as_traded_and_the_snapshots_as_sent(home: Home, ya
     assert home.lake.verify() == []
 
 
-def test_features_count_the_split_and_the_dividend_as_returns(home: Home, yahoo: YahooServer) -> None:
-    yahoo.now = at("2024-06-28T22:30")
-    refresh(home, yahoo, ("2024-05", "2024-06"))
+def test_features_count_the_split_and_the_dividend_as_returns(spring: tuple[Home, YahooServer]) -> None:
+    home, _ = spring
     found = {(row["symbol"], row["session"]): row["total_return"] for row in rows(home, "features/daily")}
     sessions = between("2024-05-01", "2024-06-28")
     assert set(found) == {(symbol, day) for symbol in SYMBOLS for day in sessions}
@@ -91,27 +108,23 @@ def test_features_count_the_split_and_the_dividend_as_returns(home: Home, yahoo:
             assert found[symbol, day] == pytest.approx(worth / traded(symbol, before).close - 1.0, rel=1e-12)
 
 
-def test_each_night_adds_its_session_whether_or_not_the_month_changes(home: Home, yahoo: YahooServer) -> None:
-    nights = {
-        "2024-05-30": ("2024-05", "2024-05"),
-        "2024-05-31": ("2024-05", "2024-05"),
-        "2024-06-03": ("2024-05", "2024-06"),
-    }
-    for night, months in nights.items():
-        yahoo.now = at(f"{night}T22:30")
-        refresh(home, yahoo, months)
-        for symbol in SYMBOLS:
-            assert stored(home, symbol) == between("2024-05-01", night)
-    actions = [(row["symbol"], row["ex_date"]) for row in rows(home, "core/corporate_actions")]
-    assert actions == [("ACME", date(2024, 5, 8)), ("BOLT", date(2024, 6, 3))]
+def test_each_night_adds_its_session_whether_or_not_the_month_changes(
+    thursday: Home, yahoo: YahooServer, tmp_path: Path
+) -> None:
+    for home in copy_of(thursday, tmp_path):
+        for night, months in (("2024-05-31", ("2024-05", "2024-05")), ("2024-06-03", ("2024-05", "2024-06"))):
+            yahoo.now = at(f"{night}T22:30")
+            refresh(home, yahoo, months)
+            for symbol in SYMBOLS:
+                assert stored(home, symbol) == between("2024-05-01", night)
+        actions = [(row["symbol"], row["ex_date"]) for row in rows(home, "core/corporate_actions")]
+        assert actions == [("ACME", date(2024, 5, 8)), ("BOLT", date(2024, 6, 3))]
 
 
 def test_nights_one_by_one_across_a_split_give_the_bars_of_one_run_over_all_of_them(
     home: Home, yahoo: YahooServer, tmp_path: Path
 ) -> None:
     """The answers of Friday tell other prices than Monday's, after the split; what was traded stays what it was."""
-    from tests.homes import open_home
-
     names = ["symbol", "session", "open", "high", "low", "close", "volume", "known_at"]
     for night in ("2024-06-07", "2024-06-10"):
         yahoo.now = at(f"{night}T22:30")
@@ -139,26 +152,25 @@ def test_a_session_still_open_gives_no_bar(home: Home, yahoo: YahooServer) -> No
     ],
 )
 def test_one_bad_answer_fails_the_night_and_takes_nothing_away(
-    home: Home, yahoo: YahooServer, status: int, body: bytes, reason: str
+    thursday: Home, yahoo: YahooServer, tmp_path: Path, status: int, body: bytes, reason: str
 ) -> None:
-    yahoo.now = at("2024-05-30T22:30")
-    refresh(home, yahoo, ("2024-05", "2024-05"))
-    before = home.lake.pins(TABLES)
     yahoo.now = at("2024-05-31T22:30")
     yahoo.broken["ACME"] = (status, body)
     # Throttling ends the fetch at once; what came before it is kept all the same.
     symbols = ("BOLT", "ACME")
-    with pytest.raises(MaterializeError, match=reason):
+    for home in copy_of(thursday, tmp_path):
+        before = home.lake.pins(TABLES)
+        with pytest.raises(MaterializeError, match=reason):
+            refresh(home, yahoo, ("2024-05", "2024-05"), symbols=symbols)
+        assert home.lake.pins(TABLES) == before
+        kept = [row["symbol"] for row in rows(home, "raw/snapshots") if row["known_at"] == yahoo.now]
+        assert kept == ["BOLT"]
+        (run,) = home.instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+        assert home.instance.get_run_stats(run.run_id).materializations == 0
+        yahoo.broken.clear()
         refresh(home, yahoo, ("2024-05", "2024-05"), symbols=symbols)
-    assert home.lake.pins(TABLES) == before
-    kept = [row["symbol"] for row in rows(home, "raw/snapshots") if row["known_at"] == yahoo.now]
-    assert kept == ["BOLT"]
-    (run,) = home.instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
-    assert home.instance.get_run_stats(run.run_id).materializations == 0
-    yahoo.broken.clear()
-    refresh(home, yahoo, ("2024-05", "2024-05"), symbols=symbols)
-    for symbol in SYMBOLS:
-        assert stored(home, symbol) == between("2024-05-01", "2024-05-31")
+        for symbol in SYMBOLS:
+            assert stored(home, symbol) == between("2024-05-01", "2024-05-31")
 
 
 def test_yahoo_beside_imported_files_supplies_its_symbols_whole_in_every_month(home: Home, yahoo: YahooServer) -> None:

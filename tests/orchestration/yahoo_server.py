@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,7 +23,7 @@ from werkzeug import Request, Response
 from assets.resources import VendorsResource
 from assets.settings import Settings
 from orchestration.definitions import definitions_for
-from tests.homes import Home
+from tests.homes import Home, open_home
 
 NEW_YORK = ZoneInfo("America/New_York")
 HOLIDAYS = {date(2024, 5, 27), date(2024, 6, 19), date(2024, 7, 4)}
@@ -177,6 +179,12 @@ def yahoo_definitions(home: Home, yahoo: YahooServer, symbols: tuple[str, ...] =
     )
     config = Settings(home=home.path, sources=("yahoo",), symbols=symbols)
     return definitions_for(config, {"vendors": vendors})
+
+
+def copy_of(home: Home, folder: Path) -> Iterator[Home]:
+    """Return a home with the same tables and an instance of its own."""
+    shutil.copytree(home.path, folder / "home", ignore=shutil.ignore_patterns("dagster"))
+    yield from open_home(folder / "home")
 
 
 def stored(home: Home, symbol: str) -> list[date]:

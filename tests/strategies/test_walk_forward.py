@@ -14,7 +14,7 @@ from strategies.walk_forward import WalkForwardSettings, plan
 
 
 def daily(first: str, last: str) -> np.ndarray:
-    days = np.arange(np.datetime64(first), np.datetime64(last) + 1)
+    days = np.arange(np.datetime64(first), np.datetime64(last) + np.timedelta64(1, "D"))
     return (days[np.is_busday(days)].astype("datetime64[us]") + np.timedelta64(21, "h")).astype("datetime64[us]")
 
 
