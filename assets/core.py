@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from assets.code_versions import code_version
 from assets.metadata import (
     add_partition_rows,
     batch_id,
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
 BARS, ACTIONS, UNIVERSE = "core/daily_bars", "core/corporate_actions", "core/universe"
-NORMALIZE_VERSION = "1"
+NORMALIZE_VERSION = code_version(
+    "lakehouse/normalize.py", "lakehouse/actions.py", "lakehouse/calendar.py", "lakehouse/sources"
+)
+UNIVERSE_VERSION = code_version("lakehouse/universe.py")
 
 
 def normalize_asset(sources: Sequence[str]) -> dg.AssetsDefinition:
@@ -71,7 +75,7 @@ def normalize_asset(sources: Sequence[str]) -> dg.AssetsDefinition:
 @dg.asset(
     **table_spec(UNIVERSE),
     deps=[dg.AssetDep(dg.AssetKey(BARS.split("/")), partition_mapping=dg.AllPartitionMapping())],
-    code_version="1",
+    code_version=UNIVERSE_VERSION,
     backfill_policy=SINGLE_RUN,
 )
 def universe(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
@@ -83,7 +87,7 @@ def universe(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Materi
     bars = opened.scan(BARS, version=pins[BARS], columns=["symbol", "session", "source", "known_at"])
     rows = from_bars(bars)
     commit = opened.replace(
-        UNIVERSE, rows, batch_id=batch_id("universe-1", [str(pins[BARS])]), context=run_context(context)
+        UNIVERSE, rows, batch_id=batch_id(UNIVERSE_VERSION, [str(pins[BARS])]), context=run_context(context)
     )
     return dg.MaterializeResult(
         data_version=version_of(commit),

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from assets.code_versions import code_version
 from assets.core import ACTIONS, BARS
 from assets.metadata import add_partition_rows, batch_id, run_context, table_spec, version_of, write_metadata
 from assets.partitions import MONTHS, SINGLE_RUN, warm_up_mapping
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from engine import Actions, Bars
 
 FEATURES = "features/daily"
-FEATURES_VERSION = "1"
+FEATURES_VERSION = code_version(
+    "strategies/features.py",
+    "strategies/window.py",
+    "strategies/panel.py",
+    "strategies/rolling.py",
+    "engine/bars.py",
+    "engine/actions.py",
+    "assets/features.py",
+)
 # The longest feature looks back on 252 bars: thirteen months and a few days to be sure of them.
 WARM_UP_MONTHS = 14
 

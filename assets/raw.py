@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from assets.metadata import OWNERS
+from assets.code_versions import code_version
+from assets.metadata import OWNERS, batch_id
 from assets.partitions import MONTHS, SINGLE_RUN
 from assets.resources import LakeResource, VendorsResource
 
@@ -29,7 +30,7 @@ def raw_asset(source: str) -> dg.AssetsDefinition:
         tags={"layer": "raw"},
         partitions_def=MONTHS,
         backfill_policy=SINGLE_RUN,
-        code_version="1",
+        code_version=code_version(f"lakehouse/sources/{source}.py"),
         pool=f"vendor_{source}",
     )
     def fetch(context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource) -> dg.MaterializeResult:
@@ -47,7 +48,7 @@ def raw_asset(source: str) -> dg.AssetsDefinition:
                 kept += store.put([answer])
         covering = store.find(source, vendor.dataset, start, end)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(_digest(row["snapshot_id"] for row in covering)),
+            data_version=dg.DataVersion(batch_id([row["snapshot_id"] for row in covering])[:16]),
             metadata={
                 "snapshots_fetched": len(kept),
                 "snapshots_covering": len(covering),
@@ -57,9 +58,3 @@ def raw_asset(source: str) -> dg.AssetsDefinition:
         )
 
     return fetch
-
-
-def _digest(snapshot_ids: object) -> str:
-    from assets.metadata import batch_id
-
-    return batch_id(list(snapshot_ids))[:16]  # type: ignore[call-overload]

@@ -26,10 +26,10 @@ def main() -> None:
     load = os.getloadavg()[0]
     # Whole processes first: what is imported for the rest would count as their memory.
     rows, extra = _processes()
-    facts = report.machine(load)
     log.print("the data path")
     rows += platform_costs.data_costs()
     rows = _contests() + rows
+    facts = report.machine(load)
     Console(width=200).print(report.table(rows))
     report.write_json(options.output, rows, facts, options.date, extra)
     if options.docs:

@@ -1,8 +1,8 @@
 """vectorbt's side of each workload, in the fastest form found.
 
 It executes a row at its own prices, so decisions stand one row later, priced at that row's open. Three figures are
-taken of each run (final equity, Sharpe ratio, maximum drawdown) by its compiled functions, which its accessors
-reach through a hundred milliseconds of pandas objects; numbers of orders are counted.
+taken of each run (final equity, Sharpe ratio, maximum drawdown) by its compiled functions, since its accessors
+wrap them in milliseconds of objects; numbers of orders are counted.
 """
 
 from __future__ import annotations

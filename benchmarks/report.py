@@ -56,8 +56,11 @@ def row(
     return result
 
 
-def machine(load: float) -> dict[str, Any]:
-    """Return what the figures depend on: processor, memory, load before, Python, packages, the engine's version."""
+def machine(load_before: float) -> dict[str, Any]:
+    """Return what the figures depend on: processor, memory, load until now, Python, packages, the engine's version.
+
+    The load is the system's average over a minute; the measurements themselves account for about 1.
+    """
     from engine import ENGINE_HASH
 
     return {
@@ -68,7 +71,8 @@ def machine(load: float) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "engine": ENGINE_HASH,
-        "load_before": round(load, 2),
+        "load_before": round(load_before, 2),
+        "load_after": round(os.getloadavg()[0], 2),
     }
 
 
@@ -86,8 +90,9 @@ def markdown(rows: Sequence[Row], facts: dict[str, Any], date: str) -> str:
     """Return the rows and the machine as Markdown."""
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items() if version)
     lines = [
-        f"Measured {date}: {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib'] or '?'} GiB, Python {facts['python']}, "
-        f"{packages}; engine {facts['engine']}; load average before the first run {facts['load_before']:g}.",
+        f"Measured {date}: {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib'] or '?'} GiB, "
+        f"Python {facts['python']}, {packages}; engine {facts['engine']}. "
+        f"Load average before and after: {facts['load_before']:g}, {facts['load_after']:g}.",
         "",
         "| " + " | ".join(_HEADINGS) + " |",
         "|" + "|".join(" --- " if place in _TEXT else " ---: " for place in range(len(_HEADINGS))) + "|",

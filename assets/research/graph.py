@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from assets.code_versions import code_version
 from assets.metadata import OWNERS
 from assets.partitions import SINGLE_RUN, SPECS, WINDOWS, specs_and_windows
 from assets.research.market import INPUTS
@@ -12,7 +13,7 @@ from assets.research.recording import Origin, Recorded
 from assets.research.workflow import Bench
 from assets.resources import LakeResource, TrackingResource
 
-RESEARCH_VERSION = "1"
+RESEARCH_VERSION = code_version("engine", "strategies", "assets/research")
 ONE_A_RUN = dg.BackfillPolicy.multi_run(1)
 INPUT_DEPS = [
     dg.AssetDep(
