@@ -82,9 +82,12 @@ def test_an_interrupted_command_ends_with_130_and_says_so(tmp_path: Path) -> Non
     child = subprocess.Popen(
         [sys.executable, "-m", "orchestration.cli", "sql", endless], env=env, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(2.5)
-    child.send_signal(signal.SIGINT)
-    _, text = child.communicate(timeout=30)
+    try:
+        time.sleep(2.5)
+        child.send_signal(signal.SIGINT)
+        _, text = child.communicate(timeout=30)
+    finally:
+        child.kill()
     assert child.returncode == 130, text
     assert "interrupted; what was committed stays" in text and "Traceback" not in text
 
