@@ -53,6 +53,9 @@ def serve(home: Path, *, port: int, mlflow_port: int) -> None:
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     quiet = {**os.environ, "PYTHONWARNINGS": "ignore", "QUANTLAKE_HOME": str(home)}
+    # Ended by a service manager or a closing terminal it stops its children as it does for Ctrl-C.
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, lambda number, _: sys.exit(128 + number))
     with contextlib.ExitStack() as stack:
         children = {
             "Dagster": stack.enter_context(_child(dagster_command(port), quiet, logs / "dagster.log")),
