@@ -62,7 +62,7 @@ def headline(sheet: TearSheet) -> str:
             "deflated_sharpe",
             "Deflated Sharpe",
             _probability(metric("deflated_sharpe")),
-            f"chance that it is real, after {trials}",
+            f"chance that it beats the luck of {trials}",
             is_big=True,
         ),
         _tile(sheet, "cagr", "Growth a year", percent(metric("cagr")), "compound"),

@@ -99,7 +99,7 @@ def test_the_headline_comes_first_with_error_and_trials(sheet: TearSheet) -> Non
     metrics = {"sharpe": 0.71, "sharpe_error": 0.29, "deflated_sharpe": 0.8734, "cagr": 0.061}
     text = Page(render(replace(sheet, metrics=metrics))).text
     assert "Sharpe ratio 0.71 ± 0.29 ± one standard error, out of sample" in text
-    assert "Deflated Sharpe 87.3 % chance that it is real, after 640 trials" in text
+    assert "Deflated Sharpe 87.3 % chance that it beats the luck of 640 trials" in text
     assert "Out-of-sample equity, stitched from 25 windows" in text
     assert text.index("Sharpe ratio") < text.index("Returns by month") < text.index("Can I believe this?")
 
