@@ -83,9 +83,7 @@ def query(
             raise query_error(error) from error
 
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection, text: str, parameters: Sequence[Any] | Mapping[str, Any]
-) -> pa.Table:
+def _rows(connection: duckdb.DuckDBPyConnection, text: str, parameters: Sequence[Any] | Mapping[str, Any]) -> pa.Table:
     relation = connection.sql(text, params=parameters or None)
     if relation is None:
         raise QueryError("the query has no result: ask for rows with SELECT")
