@@ -32,7 +32,6 @@ _RUNS = TableSchema(
         Column("python_version", "string", "interpreter version"),
         Column("result_hash", "string", "hash of records, equity and positions", "hex"),
         Column("created_at", "timestamp", "when the run was recorded"),
-        Column("duration", "float64", "time the computation took", "s", nullable=True),
         Column("first_bar_end", "timestamp", "end of the first bar", nullable=True),
         Column("last_bar_end", "timestamp", "end of the last bar", nullable=True),
         Column("n_bars", "int64", "bars simulated"),

@@ -102,23 +102,12 @@ def walk_forward(
     context: dg.AssetExecutionContext, lake: LakeResource, tracking: TrackingResource
 ) -> dg.MaterializeResult:
     """Search each window's training bars and run its test bars; years without enough data stay empty."""
-    from assets.research.market import load_market
-    from assets.research.walk_forward import plan_windows
     from strategies.spec import load_spec
 
     metadata: dict[str, object] = {}
     for name, years in specs_and_windows(context).items():
-        spec = load_spec(name)
         bench = _bench(context, lake, tracking, "research/walk_forward", name)
-        market = load_market(bench.lake, spec, bench.lake.pins(INPUTS))
-        planned = [window.key for window in plan_windows(market, spec) if window.key in years]
-        if not planned:
-            raise dg.Failure(
-                f"no walk-forward window of {name!r} among {years[0]} to {years[-1]}:"
-                f" there are {', '.join(window.key for window in plan_windows(market, spec))}",
-                allow_retries=False,
-            )
-        parent, windows = bench.windows(spec, planned)
+        parent, windows = bench.windows(load_spec(name), years)
         for recorded in windows:
             context.add_asset_metadata(
                 _summary(recorded),

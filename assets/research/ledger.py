@@ -174,11 +174,6 @@ def metrics_json(metrics: Mapping[str, float]) -> str:
     return json.dumps({name: defined(value) for name, value in metrics.items()}, sort_keys=True)
 
 
-def created_at(now: datetime) -> datetime:
-    """Return the time of recording in the lake's resolution."""
-    return now.replace(microsecond=0)
-
-
 def _table(name: str, columns: Mapping[str, Any]) -> pa.Table:
     import pyarrow as pa
 

@@ -293,7 +293,6 @@ def _run_row(
         "python_version": provenance.python_version,
         "result_hash": run.hash,
         "created_at": now,
-        "duration": None,
         "first_bar_end": result.bar_end[0].item(),
         "last_bar_end": result.bar_end[-1].item(),
         "n_bars": len(result.equity),

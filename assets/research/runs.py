@@ -9,13 +9,13 @@ walk_forward   all windows stitched: the out-of-sample headline
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.research.market import Market
+from assets.research.market import Market, ResearchError
 from assets.research.search import Study, simulate_rows, sweep, targets_of
 from assets.research.walk_forward import WindowRun, plan_windows, run_window, stitch
 
@@ -108,10 +108,21 @@ def sweep_run(market: Market, spec: Spec, progress: Progress | None = None) -> R
 
 
 def window_runs(
-    market: Market, spec: Spec, keys: Sequence[str] | None = None, progress: Progress | None = None
+    market: Market, spec: Spec, among: Collection[str] | None = None, progress: Progress | None = None
 ) -> list[Run]:
-    """Return the runs of the spec's walk-forward windows, or of the named test years only."""
-    windows = plan_windows(market, spec, keys)
+    """Return the runs of the spec's walk-forward windows, or of those whose test year is among some years.
+
+    Raises
+    ------
+    ResearchError : no window is among them; names those there are.
+    """
+    planned = plan_windows(market, spec)
+    windows = [window for window in planned if among is None or window.key in among]
+    if not windows:
+        raise ResearchError(
+            f"no walk-forward window of {spec.name!r} has its test year among {', '.join(among or ())}:"
+            f" there are {', '.join(window.key for window in planned)}"
+        )
     runs = []
     for window in windows:
         run = run_window(market, spec, window)

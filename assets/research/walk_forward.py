@@ -27,11 +27,11 @@ class WindowRun:
     out_of_sample: Result
 
 
-def plan_windows(market: Market, spec: Spec, keys: Sequence[str] | None = None) -> tuple[WalkForwardWindow, ...]:
-    """Return the windows of the spec's walk-forward, or those of the named test years."""
+def plan_windows(market: Market, spec: Spec) -> tuple[WalkForwardWindow, ...]:
+    """Return the windows of the spec's walk-forward."""
     from strategies.walk_forward import plan
 
-    return plan(market.bars.bar_end, spec.walk_forward, keys)
+    return plan(market.bars.bar_end, spec.walk_forward)
 
 
 def run_window(market: Market, spec: Spec, window: WalkForwardWindow) -> WindowRun:

@@ -6,7 +6,7 @@ The Dagster assets and the command line both call these functions and nothing el
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -71,14 +71,14 @@ class Bench:
         return self._record(market, sweep_run(market, spec, progress), origin, n_cuts)
 
     def windows(
-        self, spec: Spec, keys: Sequence[str] | None = None, progress: Progress | None = None
+        self, spec: Spec, among: Collection[str] | None = None, progress: Progress | None = None
     ) -> tuple[str, list[Recorded]]:
-        """Run walk-forward windows (all, or the named test years) as children of one MLflow run.
+        """Run walk-forward windows (all, or those whose test year is among some) as children of one MLflow run.
 
         Returns the parent's run id and the windows.
         """
         market, origin, n_cuts = self.prepare(spec)
-        runs = window_runs(market, spec, keys, progress)
+        runs = window_runs(market, spec, among, progress)
         parent = self._parent(spec, origin)
         return parent, [
             self._record(market, run, origin, n_cuts, parent_run_id=parent, windows=window_rows(market, [run]))
