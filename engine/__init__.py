@@ -26,8 +26,12 @@ if TYPE_CHECKING:
         probabilistic_sharpe,
         sharpe_error,
     )
-    from engine.records import CASH_FLOW, FILL, TRADE
+    from engine.orders import Orders
+    from engine.overfitting import pbo
+    from engine.policy import Policy
+    from engine.records import CASH_FLOW, DRAWDOWN, FILL, ORDER, REJECTION, TRADE
     from engine.result import Result
+    from engine.risk import Risk
     from engine.simulation import simulate
     from engine.trials import Trials, sweep
 
@@ -48,16 +52,23 @@ _HOMES = {
         "probabilistic_sharpe",
         "sharpe_error",
     ),
-    "records": ("CASH_FLOW", "FILL", "TRADE"),
+    "orders": ("Orders",),
+    "overfitting": ("pbo",),
+    "policy": ("Policy",),
+    "records": ("CASH_FLOW", "DRAWDOWN", "FILL", "ORDER", "REJECTION", "TRADE"),
     "result": ("Result",),
+    "risk": ("Risk",),
     "simulation": ("simulate",),
     "trials": ("Trials", "sweep"),
 }
 
 __all__ = [
     "CASH_FLOW",
+    "DRAWDOWN",
     "ENGINE_HASH",
     "FILL",
+    "ORDER",
+    "REJECTION",
     "TRADE",
     "Account",
     "Actions",
@@ -65,8 +76,11 @@ __all__ = [
     "Costs",
     "Execution",
     "InputError",
+    "Orders",
+    "Policy",
     "QuantlakeError",
     "Result",
+    "Risk",
     "TargetUnits",
     "TargetWeights",
     "Trials",
@@ -74,6 +88,7 @@ __all__ = [
     "expected_maximum_sharpe",
     "minimum_backtest_length",
     "minimum_track_record",
+    "pbo",
     "probabilistic_sharpe",
     "sharpe_error",
     "simulate",

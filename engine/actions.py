@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.bars import Bars
 from engine.errors import InputError, nearest
-from engine.panels import Floats, panel, read_only
+from engine.panels import Floats, choice, panel, read_only
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +27,8 @@ class Events(NamedTuple):
     split: Floats
     dividend: Floats
     delisting: Floats
+    pay_bar: NDArray[np.int64]  # bar a dividend is paid at; n_bars: after the end
+    pay_order: NDArray[np.int64]  # numbers of the events by pay_bar, earlier events first
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,35 +47,47 @@ class Actions:
     delisting : float64[n_bars, n_assets]
         Delisting return: the position is closed at the last mark x (1 + return), free of costs, and the asset
         trades no more. NaN: none.
+    pay_bar : int64[n_bars, n_assets], optional
+        Bar at which the dividend of a cell is paid under `Account(dividends_on="pay_date")`: the cell's own bar
+        or a later one; n_bars or more: after the end. Only looked at where there is a dividend. None: its own.
     """
 
     split: Floats
     dividend: Floats
     delisting: Floats
+    pay_bar: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         shape = panel("split", self.split).shape
-        for name in KINDS:
-            object.__setattr__(self, name, panel(name, getattr(self, name), shape))
+        self.__dict__.update({name: panel(name, getattr(self, name), shape) for name in KINDS})
         _refuse(~((self.split > 0.0) & np.isfinite(self.split)), self.split, "split must be positive and finite")
         is_dividend = (self.dividend >= 0.0) & np.isfinite(self.dividend)
         _refuse(~is_dividend, self.dividend, "dividend must be zero or positive, and finite")
         is_return = np.isnan(self.delisting) | ((self.delisting >= -1.0) & np.isfinite(self.delisting))
         _refuse(~is_return, self.delisting, "delisting must be a return of at least -1, or NaN")
+        if self.pay_bar is not None:
+            self.__dict__["pay_bar"] = _checked_pay_bars(self.pay_bar, self.dividend)
 
     @cached_property
     def events(self) -> Events:
         """The actions as a list; bars and assets without any do not stand in it."""
         has_action = (self.split != 1.0) | (self.dividend != 0.0) | ~np.isnan(self.delisting)
         bar, asset = (index.astype(np.int64) for index in np.nonzero(has_action))
-        values = (getattr(self, name)[bar, asset] for name in KINDS)
-        return Events(*(read_only(array) for array in (bar, asset, *values)))
+        split, dividend, delisting = (getattr(self, name)[bar, asset] for name in KINDS)
+        pay_bar = bar
+        if self.pay_bar is not None:
+            pay_bar = np.where(dividend > 0.0, np.minimum(self.pay_bar[bar, asset], self.split.shape[0]), bar)
+        pay_order = np.argsort(pay_bar, kind="stable").astype(np.int64)
+        arrays = (bar, asset, split, dividend, delisting, pay_bar, pay_order)
+        return Events(*(read_only(array) for array in arrays))
 
     def __getitem__(self, time: slice) -> Actions:
-        """Return the actions of a slice of time, as `bars[time]` does."""
+        """Return the actions of a slice of time, as `bars[time]` does; what is paid after it, is not paid in it."""
         if not isinstance(time, slice) or (time.step is not None and time.step != 1):
             raise InputError(f"actions take a slice of time without a step such as actions[:100], was {time!r}")
-        return Actions(self.split[time], self.dividend[time], self.delisting[time])
+        first = time.indices(self.split.shape[0])[0]
+        pay_bar = None if self.pay_bar is None else self.pay_bar[time] - first
+        return Actions(self.split[time], self.dividend[time], self.delisting[time], pay_bar)
 
     @classmethod
     def none(cls, bars: Bars) -> Actions:
@@ -87,41 +101,77 @@ class Actions:
 
         An action is effective at the first bar whose `bar_end` date (UTC) is its ex-date or later. Actions
         dated before the first bar or after the last are left out. Splits that meet on one bar are multiplied,
-        dividends added.
+        dividends added. Of dividends, the optional column pay_date says when they are paid: at the first bar of
+        that date or later; where it is missing, at the ex-date. Of dividends that meet on one bar of their
+        asset the latest pay date counts for all.
 
         Raises
         ------
         InputError
-            A column is missing; a kind or symbol is unknown; a date is missing; an asset is delisted twice; or a
-            value breaks a rule of `Actions`.
+            A column is missing; a kind or symbol is unknown; an ex-date is missing; a date has a timezone, which
+            could move it to another day; a dividend is paid before its ex-date; an asset is delisted twice; or
+            a value breaks a rule of `Actions`.
         """
-        import pandas as pd
-
         for column in ("symbol", "ex_date", "kind", "value"):
             if column not in frame.columns:
                 known = nearest(column, [str(name) for name in frame.columns])
                 raise InputError(f"actions need the column {column!r}{known}")
-        actions = {
-            "split": np.ones((bars.n_bars, bars.n_assets)),
-            "dividend": np.zeros((bars.n_bars, bars.n_assets)),
-            "delisting": np.full((bars.n_bars, bars.n_assets), np.nan),
-        }
-        ex_dates = pd.to_datetime(frame["ex_date"]).to_numpy().astype("datetime64[D]")
+        shape = (bars.n_bars, bars.n_assets)
+        actions = {"split": np.ones(shape), "dividend": np.zeros(shape), "delisting": np.full(shape, np.nan)}
+        ex_dates = _dates(frame, "ex_date")
         if np.isnat(ex_dates).any():
             raise InputError("ex_date must not be missing in any row")
+        pay_dates = _dates(frame, "pay_date") if "pay_date" in frame.columns else np.full_like(ex_dates, "NaT")
         days = bars.bar_end.astype("datetime64[D]")
         rows = np.searchsorted(days, ex_dates, side="left")
+        pay_rows = np.searchsorted(days, np.where(np.isnat(pay_dates), ex_dates, pay_dates), side="left")
+        pay_bar = None if np.isnat(pay_dates).all() else np.zeros(shape, dtype=np.int64)
         assets = {symbol: asset for asset, symbol in enumerate(bars.symbols)}
         columns = (frame[name].tolist() for name in ("symbol", "kind", "value"))
-        for row, ex_date, symbol, kind, value in zip(rows, ex_dates, *columns, strict=True):
-            if kind not in KINDS:
-                raise InputError(f"kind must be one of {', '.join(KINDS)}, was {kind!r}{nearest(str(kind), KINDS)}")
+        dates = (rows, pay_rows, ex_dates, pay_dates)
+        for row, pay_row, ex_date, pay_date, symbol, kind, value in zip(*dates, *columns, strict=True):
             if symbol not in assets:
                 raise InputError(f"no bars for the symbol {symbol!r}{nearest(str(symbol), bars.symbols)}")
-            _check_value(kind, value, f"{symbol} at {ex_date}")
+            at = f"{symbol} at {ex_date}"
+            _check_value(kind, value, at)
+            if kind == "dividend" and pay_date < ex_date:
+                raise InputError(f"pay_date must not be before ex_date, was {pay_date} for {at}")
             if row < bars.n_bars and ex_date >= days[0]:
-                _add(actions[kind], kind, (int(row), assets[symbol]), float(value), f"{symbol} at {ex_date}")
-        return cls(**actions)
+                cell = (int(row), assets[symbol])
+                _add(actions[kind], kind, cell, float(value), at)
+                if pay_bar is not None and kind == "dividend":
+                    pay_bar[cell] = max(pay_bar[cell], pay_row)
+        return cls(**actions, pay_bar=pay_bar)
+
+
+def _dates(frame: pd.DataFrame, name: str) -> NDArray[np.datetime64]:
+    """Return a column of dates as datetime64[D]; missing ones are NaT."""
+    import pandas as pd
+
+    column = frame[name]
+    if column.dtype.kind in "biuf" and column.notna().any():
+        raise InputError(f"{name} must be dates, was {column.dtype}")
+    try:
+        times = pd.to_datetime(column)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be dates ({error})") from None
+    if times.dtype.kind != "M" or isinstance(times.dtype, pd.DatetimeTZDtype):
+        raise InputError(f"{name} must be dates without a timezone, was {times.dtype}")
+    return times.to_numpy().astype("datetime64[D]")  # type: ignore[no-any-return]
+
+
+def _checked_pay_bars(pay_bar: Any, dividend: Floats) -> NDArray[np.int64]:
+    bars = np.asarray(pay_bar)
+    if bars.dtype.kind not in "iu":
+        raise InputError(f"pay_bar must be whole numbers of bars, was {bars.dtype}")
+    if bars.shape != dividend.shape:
+        raise InputError(f"pay_bar must have the shape of the bars {dividend.shape}, had {bars.shape}")
+    own = np.arange(dividend.shape[0])[:, np.newaxis]
+    is_early = (dividend > 0.0) & (bars < own)
+    if is_early.any():
+        bar, asset = (int(index) for index in np.unravel_index(int(np.argmax(is_early)), bars.shape))
+        raise InputError(f"pay_bar must not be before its own bar {bar}, was {bars[bar, asset]} for asset {asset}")
+    return read_only(bars.astype(np.int64, copy=False))
 
 
 def _add(values: Floats, kind: str, cell: tuple[int, int], value: float, at: str) -> None:
@@ -135,7 +185,10 @@ def _add(values: Floats, kind: str, cell: tuple[int, int], value: float, at: str
         values[cell] = value
 
 
-def _check_value(kind: str, value: float, at: str) -> None:
+def _check_value(kind: Any, value: Any, at: str) -> None:
+    choice("kind", kind, KINDS)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{kind} must be a number, was {value!r} for {at}")
     if kind == "split":
         is_right, rule = 0.0 < value < np.inf, "be positive and finite"
     elif kind == "dividend":

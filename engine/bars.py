@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from engine.errors import InputError, nearest
 from engine.panels import Floats, instant, panel, place, read_only
+from engine.times import Times, microseconds, utc_times
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = ("symbol", "bar_end", *PRICES, "volume")
+_PANELS = (*PRICES, "volume")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +55,15 @@ class Bars:
 
     def __post_init__(self) -> None:
         shape = panel("close", self.close).shape
-        for name in (*PRICES, "volume"):
-            object.__setattr__(self, name, panel(name, getattr(self, name), shape))
-        object.__setattr__(self, "bar_end", read_only(_checked_times(self.bar_end, shape[0])))
-        object.__setattr__(self, "symbols", _checked_symbols(self.symbols, shape[1]))
-        _check_values(self)
+        panels = {name: panel(name, getattr(self, name), shape) for name in _PANELS}
+        bar_end = read_only(_checked_times(self.bar_end, shape[0]))
+        symbols = _checked_symbols(self.symbols, shape[1])
+        self.__dict__.update(panels, bar_end=bar_end, symbols=symbols)
+        checks = _checks()
+        answer = checks.check_bars_nb(*(values.reshape(-1) for values in panels.values()))
+        if answer == checks.WRONG:
+            _refuse_values(self)
+        self.__dict__["has_gaps"] = answer == checks.HAS_GAPS
 
     @property
     def n_bars(self) -> int:
@@ -70,7 +77,7 @@ class Bars:
 
     @cached_property
     def has_gaps(self) -> bool:
-        """Whether any asset misses any bar."""
+        """Whether any asset misses any bar; known from the checks, and computed for a slice of bars with gaps."""
         return bool(np.isnan(self.close).any())
 
     def __getitem__(self, time: slice) -> Bars:
@@ -78,9 +85,10 @@ class Bars:
         if not isinstance(time, slice) or (time.step is not None and time.step < 1):
             raise InputError(f"bars take a forward slice of time such as bars[:100], was {time!r}")
         part = object.__new__(Bars)
-        for name in (*PRICES, "volume", "bar_end"):
-            object.__setattr__(part, name, read_only(getattr(self, name)[time]))
-        object.__setattr__(part, "symbols", self.symbols)
+        part.__dict__.update({name: read_only(getattr(self, name)[time]) for name in (*_PANELS, "bar_end")})
+        part.__dict__["symbols"] = self.symbols
+        if not self.has_gaps:
+            part.__dict__["has_gaps"] = False
         return part
 
     @classmethod
@@ -102,18 +110,15 @@ class Bars:
             if column not in frame.columns:
                 known = nearest(column, [str(name) for name in frame.columns])
                 raise InputError(f"bars need the column {column!r}{known}")
-        times = frame["bar_end"]
-        if not isinstance(times.dtype, pd.DatetimeTZDtype):
-            raise InputError(f"bar_end must be timezone-aware times, was {times.dtype}")
-        if times.isna().any() or frame["symbol"].isna().any():
+        instants = utc_times("bar_end", frame["bar_end"])
+        if np.isnat(instants).any() or frame["symbol"].isna().any():
             raise InputError("symbol and bar_end must not be missing in any row")
-        instants = times.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[us]")
         bar_end, rows = np.unique(instants, return_inverse=True)
         codes, names = pd.factorize(frame["symbol"], sort=True)
         cells = rows * len(names) + codes
         _check_unique(cells, bar_end, tuple(map(str, names)))
         panels: dict[str, Any] = {}
-        for column in (*PRICES, "volume"):
+        for column in _PANELS:
             values = np.full(len(bar_end) * len(names), np.nan)
             values[cells] = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
             panels[column] = values.reshape(len(bar_end), len(names))
@@ -127,26 +132,41 @@ def _check_unique(cells: NDArray[np.intp], bar_end: NDArray[np.datetime64], symb
         raise InputError(f"a bar must stand once, stood {counts.max()} times for {place(where, bar_end, symbols)}")
 
 
-def _checked_times(bar_end: Any, n_bars: int) -> NDArray[np.datetime64]:
+@cache
+def _checks() -> ModuleType:
+    """Return the compiled checks, imported when the first bars are made: Numba takes half a second to start."""
+    from engine.kernels import checks
+
+    return checks
+
+
+def _checked_times(bar_end: Any, n_bars: int) -> Times:
     times = np.asarray(bar_end)
     if times.dtype.kind != "M":
         raise InputError(f"bar_end must be datetime64 in UTC, was {times.dtype}")
-    times = times.astype("datetime64[us]")
+    times = microseconds("bar_end", times)
     if times.shape != (n_bars,):
         raise InputError(f"bar_end must have one time a bar ({n_bars}), had shape {times.shape}")
+    checks = _checks()
+    if checks.check_times_nb(read_only(times.view(np.int64))) == checks.WRONG or np.isnat(times[:1]).any():
+        _refuse_times(times)
+    return times
+
+
+def _refuse_times(times: Times) -> None:
     if np.isnat(times).any():
         raise InputError(f"bar_end must not be missing, was NaT at bar {int(np.argmax(np.isnat(times)))}")
-    wrong = np.flatnonzero(times[1:] <= times[:-1])
-    if wrong.size:
-        before, after = times[wrong[0]], times[wrong[0] + 1]
-        raise InputError(f"bar_end must increase strictly, was {instant(after)} after {instant(before)}")
-    return times
+    wrong = int(np.argmax(times[1:] <= times[:-1]))
+    before, after = times[wrong], times[wrong + 1]
+    raise InputError(f"bar_end must increase strictly, was {instant(after)} after {instant(before)}")
 
 
 def _checked_symbols(symbols: Any, n_assets: int) -> tuple[str, ...]:
     names = (symbols,) if isinstance(symbols, str) else tuple(symbols)
     if len(names) != n_assets:
         raise InputError(f"symbols must have one name an asset ({n_assets}), had {len(names)}")
+    if set(map(type, names)) == {str} and "" not in names and len(set(names)) == n_assets:
+        return names
     for name in names:
         if not isinstance(name, str) or not name:
             raise InputError(f"a symbol must be a text that is not empty, was {name!r}")
@@ -156,7 +176,8 @@ def _checked_symbols(symbols: Any, n_assets: int) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _check_values(bars: Bars) -> None:
+def _refuse_values(bars: Bars) -> None:
+    """Raise the error of the first rule that is broken, at its first place."""
     missing = np.isnan(bars.close)
     for name in PRICES:
         price = getattr(bars, name)
@@ -169,6 +190,7 @@ def _check_values(bars: Bars) -> None:
         _refuse(getattr(bars, name) < bars.low, bars, name, "not be below low")
     _refuse(np.isinf(bars.volume), bars, "volume", "be finite")
     _refuse(bars.volume < 0.0, bars, "volume", "not be negative")
+    raise AssertionError("the compiled checks refuse bars in which NumPy finds nothing wrong")
 
 
 def _refuse(is_wrong: NDArray[np.bool_], bars: Bars, name: str, rule: str) -> None:

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from engine.bars import Bars
 from engine.errors import InputError, nearest
-from engine.panels import Floats, instant, panel
+from engine.panels import Floats, panel, read_only
+from engine.times import bars_ending_at, check_found, utc_times
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,20 +29,30 @@ class TargetWeights:
 
     Parameters
     ----------
-    weights : float64[n_bars, n_assets] or wide pandas frame
+    weights : float64[n_bars, n_assets] or float64[n_rows, n_assets] or wide pandas frame
         NaN: leave alone; 0: close; negative: short. A frame has bar_end times as its index and symbols as its
         columns; bars and symbols it does not name are left alone.
+    rows : int64[n_rows], optional
+        The bars, rising strictly, that the rows of an array are decided at; all others are left alone. A
+        strategy that decides monthly needs no panel of all bars.
     """
 
     weights: Floats | pd.DataFrame
+    rows: Rows | None = None
 
     def __post_init__(self) -> None:
-        if not _is_frame(self.weights):
-            object.__setattr__(self, "weights", panel("weights", self.weights))
+        self.__dict__.update(weights=_checked("weights", self.weights), rows=_checked_rows(self.rows, self.weights))
+
+    def values_and_rows(self, bars: Bars) -> tuple[Floats, Rows | None]:
+        """Return float64[n_rows, n_assets] weights, C-contiguous, and their bars; None: one row a bar.
+
+        Raises `InputError` where they do not fit the bars.
+        """
+        return _values_and_rows("weights", self.weights, self.rows, bars)
 
     def aligned(self, bars: Bars) -> Floats:
-        """Return the weights on the axes of the bars; raises `InputError` where they do not fit."""
-        return _aligned("weights", self.weights, bars)
+        """Return the weights as float64[n_bars, n_assets]; raises `InputError` where they do not fit the bars."""
+        return _dense(*self.values_and_rows(bars), bars)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,19 +63,28 @@ class TargetUnits:
 
     Parameters
     ----------
-    units : float64[n_bars, n_assets] or wide pandas frame
+    units : float64[n_bars, n_assets] or float64[n_rows, n_assets] or wide pandas frame
         NaN: leave alone; 0: close; negative: short.
+    rows : int64[n_rows], optional
+        The bars, rising strictly, that the rows of an array are decided at.
     """
 
     units: Floats | pd.DataFrame
+    rows: Rows | None = None
 
     def __post_init__(self) -> None:
-        if not _is_frame(self.units):
-            object.__setattr__(self, "units", panel("units", self.units))
+        self.__dict__.update(units=_checked("units", self.units), rows=_checked_rows(self.rows, self.units))
+
+    def values_and_rows(self, bars: Bars) -> tuple[Floats, Rows | None]:
+        """Return float64[n_rows, n_assets] units, C-contiguous, and their bars; None: one row a bar.
+
+        Raises `InputError` where they do not fit the bars.
+        """
+        return _values_and_rows("units", self.units, self.rows, bars)
 
     def aligned(self, bars: Bars) -> Floats:
-        """Return the units on the axes of the bars; raises `InputError` where they do not fit."""
-        return _aligned("units", self.units, bars)
+        """Return the units as float64[n_bars, n_assets]; raises `InputError` where they do not fit the bars."""
+        return _dense(*self.values_and_rows(bars), bars)
 
 
 Decisions = TargetWeights | TargetUnits
@@ -72,31 +94,71 @@ def _is_frame(values: Any) -> bool:
     return hasattr(values, "columns") and hasattr(values, "index")
 
 
-def _aligned(name: str, values: Any, bars: Bars) -> Floats:
-    if not _is_frame(values):
-        return panel(name, values, (bars.n_bars, bars.n_assets))
+def _checked(name: str, values: Any) -> Any:
+    return values if _is_frame(values) else panel(name, values)
+
+
+def _checked_rows(rows: Any, values: Any) -> Rows | None:
+    """Return rows as read-only int64 that rises strictly from 0 or later; whether bars end there is seen later."""
+    if rows is None:
+        return None
+    if _is_frame(values):
+        raise InputError("rows go with an array: a frame has its bar_end times")
+    given = np.asarray(rows)
+    if given.size and given.dtype.kind not in "iu":
+        raise InputError(f"rows must be whole numbers, was {given.dtype}")
+    if given.shape != np.shape(values)[:1]:
+        raise InputError(f"rows must have one bar a row of values {np.shape(values)[:1]}, had shape {given.shape}")
+    numbers: Rows = given.astype(np.int64, copy=False)
+    if numbers.size and numbers[0] < 0:
+        raise InputError(f"rows must not be negative, was {numbers[0]}")
+    falls = np.flatnonzero(numbers[1:] <= numbers[:-1])
+    if falls.size:
+        raise InputError(f"rows must increase strictly, was {numbers[falls[0] + 1]} after {numbers[falls[0]]}")
+    return read_only(numbers)
+
+
+def _values_and_rows(name: str, values: Any, rows: Rows | None, bars: Bars) -> tuple[Floats, Rows | None]:
+    if _is_frame(values):
+        return _of_frame(name, values, bars)
+    n_rows = bars.n_bars if rows is None else rows.size
+    if values.shape != (n_rows, bars.n_assets):
+        raise InputError(f"{name} must have the shape of the bars {(n_rows, bars.n_assets)}, had {values.shape}")
+    if rows is not None and rows.size and rows[-1] >= bars.n_bars:
+        raise InputError(f"rows must be within the {bars.n_bars} bars, was {rows[-1]}")
+    return values, rows
+
+
+def _of_frame(name: str, frame: pd.DataFrame, bars: Bars) -> tuple[Floats, Rows]:
     assets = {symbol: asset for asset, symbol in enumerate(bars.symbols)}
-    for column in values.columns:
+    for column in frame.columns:
         if column not in assets:
             raise InputError(f"no bars for the column {column!r} of {name}{nearest(str(column), bars.symbols)}")
-    if not values.columns.is_unique:
+    if not frame.columns.is_unique:
         raise InputError(f"columns of {name} must be unique")
-    rows = _rows(name, values.index, bars)
-    wide = np.full((bars.n_bars, bars.n_assets), np.nan)
-    columns = np.array([assets[column] for column in values.columns], dtype=np.intp)
-    wide[np.ix_(rows, columns)] = panel(name, values.to_numpy(dtype=np.float64, na_value=np.nan))
-    return panel(name, wide)
-
-
-def _rows(name: str, index: Any, bars: Bars) -> NDArray[np.intp]:
-    if getattr(index, "tz", None) is None:
-        raise InputError(f"the index of {name} must be timezone-aware bar_end times, was {index.dtype}")
-    times = index.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[us]")
+    whose = f"the index of {name}"
+    times = utc_times(whose, frame.index)
     if np.unique(times).size != times.size:
-        raise InputError(f"bar_end times in the index of {name} must be unique")
-    rows: NDArray[np.intp] = np.searchsorted(bars.bar_end, times)
-    found = rows < bars.n_bars
-    found[found] = bars.bar_end[rows[found]] == times[found]
-    if not found.all():
-        raise InputError(f"no bar ends at {instant(times[int(np.argmin(found))])}, a time in the index of {name}")
-    return rows
+        raise InputError(f"bar_end times in {whose} must be unique")
+    rows, found = bars_ending_at(bars.bar_end, times)
+    check_found(found, times, whose)
+    order = np.argsort(rows)
+    values = np.full((rows.size, bars.n_assets), np.nan)
+    columns = np.array([assets[column] for column in frame.columns], dtype=np.intp)
+    values[:, columns] = panel(name, _numbers(name, frame))[order]
+    return read_only(values), read_only(rows[order].astype(np.int64, copy=False))
+
+
+def _numbers(name: str, frame: pd.DataFrame) -> Floats:
+    try:
+        return frame.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be numbers ({error})") from None
+
+
+def _dense(values: Floats, rows: Rows | None, bars: Bars) -> Floats:
+    if rows is None:
+        return values
+    dense = np.full((bars.n_bars, bars.n_assets), np.nan)
+    dense[rows] = values
+    return read_only(dense)

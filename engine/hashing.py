@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def source_hash(folder: Path) -> str:
-    """Return the first 16 hex digits of the sha256 over all Python files below a folder.
+def source_hash(folder: Path, names: Iterable[str] = ("**/*.py",)) -> str:
+    """Return the first 16 hex digits of the sha256 over the Python files below a folder that match a pattern.
 
     Names and line ends are normalised, so that one commit has one hash on every platform.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
+    for path in sorted({path for name in names for path in folder.glob(name)}, key=lambda path: path.relative_to(folder).as_posix()):
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(b"\0")
         digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
@@ -34,4 +34,7 @@ def arrays_hash(arrays: Iterable[NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-ENGINE_HASH = source_hash(Path(__file__).resolve().parent)
+_FOLDER = Path(__file__).resolve().parent
+ENGINE_HASH = source_hash(_FOLDER)
+# What compiled code depends on: the kernels, and the constants and types they share with their doors.
+KERNELS_HASH = source_hash(_FOLDER, ("kernels/*.py", "jit.py", "records.py", "actions.py"))

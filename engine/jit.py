@@ -1,8 +1,8 @@
 """The one place that configures Numba.
 
-Compiled kernels are kept on disk in `<QUANTLAKE_HOME>/numba/<ENGINE_HASH>`. Numba's own cache notices an
+Compiled kernels are kept on disk in `<QUANTLAKE_HOME>/numba/<KERNELS_HASH>`. Numba's own cache notices an
 edit to a kernel's file but not to a kernel it calls in another file, and would silently run the old code
-(a documented limit): a folder named after all of the engine's sources cannot go stale.
+(a documented limit): a folder named after the sources of all kernels cannot go stale.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from typing import Any, TypeVar
 
 import numba
 
-from engine.hashing import ENGINE_HASH
-
-__all__ = ["ENGINE_HASH", "cache_folder", "kernel", "step"]
+from engine.hashing import KERNELS_HASH
 
 _CONFIG: Any = numba.config
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -33,7 +31,7 @@ def cache_folder() -> Path | None:
     if _CONFIG.BOUNDSCHECK or _CONFIG.DISABLE_JIT:
         return None
     base = os.environ.get("QUANTLAKE_KERNELS") or Path(os.environ.get("QUANTLAKE_HOME") or ".quantlake") / "numba"
-    folder = Path(base).absolute() / ENGINE_HASH
+    folder = Path(base).absolute() / KERNELS_HASH
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

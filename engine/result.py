@@ -1,4 +1,4 @@
-"""The result of a run: its records, and what is derived from them when asked for."""
+"""The result of a run: the account at each bar, and what is derived from the run when asked for."""
 
 from __future__ import annotations
 
@@ -9,54 +9,95 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.actions import Events
+from engine.drawdowns import drawdowns_of
 from engine.hashing import arrays_hash
 from engine.kernels.replay import positions_nb
 from engine.kernels.statistics import returns_nb
-from engine.metrics import metrics
+from engine.metrics import Metrics
 from engine.panels import Floats
-from engine.records import CASH_FLOW_KINDS, FILL_KINDS
+from engine.play import Instructions, Played, Setting
 from engine.trades import trades_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+COSTS = ("commission", "fees", "spread", "slippage", "impact")
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a run did. Ccy and units at each bar's end; figures are computed when first asked for.
+    """What a run did, in ccy and units at each bar's end.
 
-    Parameters
-    ----------
-    bar_end : datetime64[us][n_bars]
-        UTC.
-    symbols : tuple of str
-    initial_cash : float
-        Ccy.
-    equity, cash, exposure : float64[n_bars]
-        Equity is cash + sum(position x mark); exposure is sum |position x mark|.
-    fills, cash_flows : structured
-        `records.FILL` and `records.CASH_FLOW`: nothing else moves cash.
-    periods_per_year : float
+    A run first keeps the account alone. What it wrote down on the way (fills, cash flows, rejections, orders) is
+    the work of a second pass over the same bars when it is first asked for, equal to the last bit; positions,
+    trades, drawdowns and figures follow from that. The arrays of the bars and decisions must not be changed.
     """
 
-    bar_end: NDArray[np.datetime64]
-    symbols: tuple[str, ...]
-    initial_cash: float
-    equity: Floats
-    cash: Floats
-    exposure: Floats
-    fills: NDArray[Any]
-    cash_flows: NDArray[Any]
+    _setting: Setting
+    _instructions: Instructions
+    _played: Played
     periods_per_year: float
-    _events: Events
-    _mark: Floats
+
+    @property
+    def bar_end(self) -> NDArray[np.datetime64]:
+        """Ends of the bars, datetime64[us][n_bars], UTC."""
+        return self._setting.bars.bar_end
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """One name an asset."""
+        return self._setting.bars.symbols
+
+    @property
+    def initial_cash(self) -> float:
+        """Ccy before the first bar."""
+        return float(self._setting.rules.cash)
+
+    @property
+    def equity(self) -> Floats:
+        """Cash + sum(position x mark), float64[n_bars]."""
+        return self._played.curves.equity
+
+    @property
+    def cash(self) -> Floats:
+        """Cash, float64[n_bars]; below zero it is borrowed."""
+        return self._played.curves.cash
+
+    @property
+    def exposure(self) -> Floats:
+        """Gross exposure, sum |position x mark|, float64[n_bars]."""
+        return self._played.curves.exposure
+
+    @cached_property
+    def _recorded(self) -> Played:
+        capacity = self._played.capacity
+        return self._setting.play(self._instructions, capacity) if any(capacity) else self._played
+
+    @property
+    def fills(self) -> NDArray[Any]:
+        """Executions, `records.FILL`, in the order they happened."""
+        return self._recorded.records.fills
+
+    @property
+    def cash_flows(self) -> NDArray[Any]:
+        """Movements of cash that are no fills, `records.CASH_FLOW`."""
+        return self._recorded.records.cash_flows
+
+    @property
+    def rejections(self) -> NDArray[Any]:
+        """What was refused and why, `records.REJECTION`."""
+        return self._recorded.records.rejections
+
+    @property
+    def orders(self) -> NDArray[Any]:
+        """Orders and how far each came, `records.ORDER`; empty for targets."""
+        return self._played.orders
 
     @cached_property
     def positions(self) -> Floats:
-        """Signed units float64[n_bars, n_assets], replayed from the fills to the last bit of the run."""
-        positions = np.empty((self.equity.size, len(self.symbols)))
-        positions_nb(self.fills, self._events, positions)
+        """Signed units float64[n_bars, n_assets], replayed from the records to the last bit of the run."""
+        positions = np.empty(self._setting.bars.close.shape)
+        positions_nb(self.fills, self.cash_flows, self._setting.events, positions)
         return positions
 
     @cached_property
@@ -69,24 +110,52 @@ class Result:
     @cached_property
     def trades(self) -> NDArray[Any]:
         """Round trips (`records.TRADE`), first in first out; what is still held is flagged `is_open`."""
-        return trades_of(self.fills, self._events, self._mark, self.equity.size)
+        return self.trades_by("fifo")
+
+    def trades_by(self, method: str) -> NDArray[Any]:
+        """Return round trips where an exit closes the oldest lot (fifo), the newest (lifo) or all (average)."""
+        bars = self._setting.bars
+        return trades_of(
+            self.fills,
+            self._setting.events,
+            self._played.book.mark,
+            bars.n_bars,
+            high=bars.high,
+            low=bars.low,
+            cash_flows=self.cash_flows,
+            method=method,
+        )
+
+    @cached_property
+    def drawdowns(self) -> NDArray[Any]:
+        """Falls of equity below its running peak (`records.DRAWDOWN`), in the order of time."""
+        return drawdowns_of(self.equity, self.initial_cash)
 
     @cached_property
     def costs(self) -> dict[str, float]:
-        """Ccy paid as commission, spread and slippage, and their total."""
-        costs = {name: float(self.fills[name].sum()) for name in ("commission", "spread", "slippage")}
+        """Ccy paid on fills as commission, fees, spread, slippage and impact, and their total."""
+        state = self._played.book.state
+        costs = {name: float(state[name]) for name in COSTS}
         return costs | {"total": sum(costs.values())}
 
     @cached_property
-    def metrics(self) -> dict[str, float]:
-        """All figures by name; see `engine.metrics`."""
-        return metrics(
-            self.returns,
-            equity=self.equity,
+    def ambiguity(self) -> dict[str, float]:
+        """How many bars touched the stop and the target of a position, and the ccy they could move the profit by."""
+        state = self._played.book.state
+        return {"n_bars": float(state.n_ambiguous), "bound_ccy": float(state.ambiguous_ccy)}
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """All figures by name, each computed when it is read; see `engine.metrics`."""
+        state = self._played.book.state
+        return Metrics(
+            self.equity,
             initial_cash=self.initial_cash,
-            trades=self.trades,
-            fills=self.fills,
             exposure=self.exposure,
+            trades=lambda: self.trades,
+            n_fills=float(state.n_fills),
+            traded_value=float(state.traded),
+            costs=lambda: self.costs["total"],
             periods_per_year=self.periods_per_year,
         )
 
@@ -97,56 +166,45 @@ class Result:
 
     def equity_frame(self) -> pd.DataFrame:
         """Return one row a bar: bar_end, equity, cash, exposure, returns and drawdown."""
-        import pandas as pd
+        from engine.frames import equity_frame
 
-        peak = np.maximum.accumulate(np.maximum(self.equity, self.initial_cash))
-        return pd.DataFrame(
-            {
-                "bar_end": self._times(slice(None)),
-                "equity": self.equity,
-                "cash": self.cash,
-                "exposure": self.exposure,
-                "returns": self.returns,
-                "drawdown": self.equity / peak - 1.0,
-            }
-        )
+        return equity_frame(self)
 
     def fills_frame(self) -> pd.DataFrame:
         """Return one row a fill: bar_end and symbol, then the fields of `records.FILL`."""
-        return self._frame(self.fills, FILL_KINDS)
+        from engine.frames import records_frame
+        from engine.records import FILL_KINDS
+
+        return records_frame(self, self.fills, kind=FILL_KINDS)
 
     def cash_flows_frame(self) -> pd.DataFrame:
-        """Return one row a cash flow: bar_end and symbol, then the fields of `records.CASH_FLOW`."""
-        return self._frame(self.cash_flows, CASH_FLOW_KINDS)
+        """Return one row a cash flow: bar_end and symbol (empty: the account's), then `records.CASH_FLOW`."""
+        from engine.frames import records_frame
+        from engine.records import CASH_FLOW_KINDS
 
-    def trades_frame(self) -> pd.DataFrame:
+        return records_frame(self, self.cash_flows, kind=CASH_FLOW_KINDS)
+
+    def rejections_frame(self) -> pd.DataFrame:
+        """Return one row a rejection: bar_end and symbol, then the fields of `records.REJECTION`."""
+        from engine.frames import records_frame
+        from engine.records import REASONS
+
+        return records_frame(self, self.rejections, reason=REASONS)
+
+    def orders_frame(self) -> pd.DataFrame:
+        """Return one row an order: bar_end (decided at) and symbol, then the fields of `records.ORDER`."""
+        from engine.frames import orders_frame
+
+        return orders_frame(self)
+
+    def trades_frame(self, method: str = "fifo") -> pd.DataFrame:
         """Return one row a trade: symbol, entry and exit (bar_end), then the fields of `records.TRADE`."""
-        import pandas as pd
+        from engine.frames import trades_frame
 
-        columns: dict[str, Any] = {
-            "symbol": self._names(self.trades),
-            "entry": self._times(self.trades["entry_bar"]),
-            "exit": self._times(self.trades["exit_bar"]),
-        }
-        fields = (name for name in self.trades.dtype.names or () if name != "asset")
-        return pd.DataFrame(columns | {name: np.ascontiguousarray(self.trades[name]) for name in fields})
+        return trades_frame(self, self.trades if method == "fifo" else self.trades_by(method))
 
-    def _frame(self, records: NDArray[Any], kinds: tuple[str, ...]) -> pd.DataFrame:
-        import pandas as pd
+    def drawdowns_frame(self) -> pd.DataFrame:
+        """Return one row a drawdown: peak, start, trough and end (bar_end), then depth and amounts."""
+        from engine.frames import drawdowns_frame
 
-        columns: dict[str, Any] = {
-            "bar_end": self._times(records["bar"]),
-            "symbol": self._names(records),
-            "kind": np.array(kinds, dtype=object)[records["kind"]],
-        }
-        fields = (name for name in records.dtype.names or () if name not in ("bar", "asset", "kind"))
-        return pd.DataFrame(columns | {name: np.ascontiguousarray(records[name]) for name in fields})
-
-    def _names(self, records: NDArray[Any]) -> NDArray[Any]:
-        names: NDArray[Any] = np.array(self.symbols, dtype=object)[records["asset"]]
-        return names
-
-    def _times(self, bars: Any) -> pd.DatetimeIndex:
-        import pandas as pd
-
-        return pd.DatetimeIndex(self.bar_end[bars]).tz_localize("UTC")
+        return drawdowns_frame(self)

@@ -31,6 +31,7 @@ from engine.account import Account
 from engine.costs import Costs
 from engine.errors import nearest
 from engine.execution import Execution
+from engine.risk import Risk
 from strategies.errors import SpecError, StrategyError
 from strategies.registry import Value, get_strategy
 from strategies.search import Choices, Range
@@ -50,6 +51,23 @@ METRICS = (
     "max_drawdown",
     "cvar_95",
 )
+# What specs have always said. Settings that came later are written only where they differ from their defaults,
+# so that a spec recorded before them keeps its text and its hash.
+_ALWAYS_SAID = {
+    "account": ("cash", "leverage", "allow_short"),
+    "costs": (
+        "commission_bps",
+        "commission_fixed",
+        "commission_per_share",
+        "commission_min",
+        "commission_max_rate",
+        "spread_bps",
+        "slippage_bps",
+    ),
+    "execution": ("timing", "lot_size", "cash_policy"),
+    "risk": (),
+    "walk_forward": ("train_years", "anchored", "purge_bars", "n_trials"),
+}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -65,7 +83,7 @@ class Spec:
     universe : name of a point-in-time universe
     start, end : first session, and the one after the last; None: as far as the data goes
     parameters : all of the strategy's parameters, with defaults filled in
-    account, costs, execution : the engine's settings
+    account, costs, execution, risk : the engine's settings
     search : parameter -> Range or Choices; what is not named keeps its value
     metric, seed : what a search maximises, and where chance starts
     walk_forward : WalkForwardSettings
@@ -83,6 +101,7 @@ class Spec:
     account: Account = Account()  # noqa: RUF009 - frozen
     costs: Costs = Costs()  # noqa: RUF009 - frozen
     execution: Execution = Execution()  # noqa: RUF009 - frozen
+    risk: Risk = Risk()  # noqa: RUF009 - frozen
     search: Mapping[str, Range | Choices] = field(default_factory=dict)
     metric: str = "sharpe"
     walk_forward: WalkForwardSettings = WalkForwardSettings()  # noqa: RUF009 - frozen
@@ -131,12 +150,12 @@ class Spec:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the spec as a spec file says it, with every default written out."""
-        names = [item.name for item in dataclasses.fields(self) if item.name != "name"]
-        flat = {name: getattr(self, name) for name in names}
-        nested = {name: dataclasses.asdict(flat[name]) for name in names if dataclasses.is_dataclass(flat[name])}
+        """Return the spec as a spec file says it: settings with their defaults, the rarer ones where they are used."""
+        flat = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "name"}
+        nested = {name: _settings(getattr(self, name), said) for name, said in _ALWAYS_SAID.items()}
         search = {name: domain.to_dict() for name, domain in self.search.items()}
-        return {**flat, **nested, "parameters": dict(self.parameters), "search": search}
+        said = {**flat, **nested, "parameters": dict(self.parameters), "search": search}
+        return {name: value for name, value in said.items() if name != "risk" or value}
 
     def to_yaml(self) -> str:
         """Return YAML text that `from_yaml` reads back as an equal spec."""
@@ -182,6 +201,16 @@ def check_name(name: str) -> str:
             f"first, was {name!r}"
         )
     return name
+
+
+def _settings(settings: Any, always_said: tuple[str, ...]) -> dict[str, Any]:
+    """Return settings as a spec file says them, in the order of their fields."""
+    said = {}
+    for item in dataclasses.fields(settings):
+        value = getattr(settings, item.name)
+        if item.name in always_said or value != item.default:
+            said[item.name] = [list(pair) for pair in value] if isinstance(value, tuple) else value
+    return said
 
 
 def _plain(value: Any) -> Any:

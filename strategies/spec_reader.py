@@ -16,6 +16,7 @@ from engine.account import Account
 from engine.costs import Costs
 from engine.errors import QuantlakeError, nearest
 from engine.execution import Execution
+from engine.risk import Risk
 from strategies.errors import SpecError, StrategyError
 from strategies.registry import Strategy, Value, get_strategy
 from strategies.search import Choices, Range, parse_domain
@@ -32,6 +33,7 @@ _KEYS: dict[str, Any] = {
     "account": Account,
     "costs": Costs,
     "execution": Execution,
+    "risk": Risk,
     "search": dict,
     "metric": str,
     "walk_forward": WalkForwardSettings,
@@ -40,11 +42,18 @@ _KEYS: dict[str, Any] = {
 }
 _REQUIRED = ("strategy", "universe")
 _NULLABLE = ("start", "end", "benchmark")
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", dt.date: "a date"}
-_KINDS = {"int": int, "float": float, "bool": bool, "str": str}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    dt.date: "a date",
+    list: "a list",
+}
+_KINDS = {"int": int, "float": float, "bool": bool, "str": str, "Tiers": list}
 _EXPONENT = re.compile(r"[-+]?[0-9]+e[-+]?[0-9]+", re.IGNORECASE)
-_SETTINGS = (Account, Costs, Execution, WalkForwardSettings)
-Settings = TypeVar("Settings", Account, Costs, Execution, WalkForwardSettings)
+_SETTINGS = (Account, Costs, Execution, Risk, WalkForwardSettings)
+Settings = TypeVar("Settings", Account, Costs, Execution, Risk, WalkForwardSettings)
 Path = tuple[str, ...]
 
 

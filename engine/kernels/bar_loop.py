@@ -1,4 +1,4 @@
-"""The bar loop: the order in which things happen within a bar."""
+"""The bar loop: busy bars one by one, quiet ones in stretches."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ import numpy as np
 
 from engine.actions import Events
 from engine.jit import kernel, step
-from engine.kernels.corporate_actions import apply_actions_nb
-from engine.kernels.matching import fill_pending_nb, round_to_lots_nb
+from engine.kernels.bar import begin_bar_nb, end_trading_nb, trade_inside_nb
+from engine.kernels.deciding import decide_nb, release_late_nb
+from engine.kernels.lifecycle import accept_nb, expire_nb
+from engine.kernels.margin import call_margin_nb
+from engine.kernels.marking import mark_held_nb, mark_stretch_nb
+from engine.kernels.moments import trade_moment_nb
 from engine.kernels.state import (
+    BAR_END,
     DONE,
-    HELD,
+    IN_BAR,
     NEXT_OPEN,
-    PENDING,
+    OPENING,
+    SAME_BAR_CLOSE,
     SAME_CLOSE,
+    UNPRICED,
     Book,
-    Floats,
+    Curves,
+    Finer,
     Market,
     Plan,
     Records,
@@ -25,82 +33,128 @@ from engine.kernels.state import (
 
 @kernel
 def bar_loop_nb(
-    book: Book, market: Market, events: Events, plan: Plan, rules: Rules, records_out: Records
-) -> tuple[int, int]:
-    """Run all bars and return (DONE, DONE), or the (bar, asset) whose weight has no price to be sized with."""
-    event = 0
-    decision = 0
-    for t in range(market.close.shape[0]):
-        if event < events.bar.size and events.bar[event] == t:
-            event = apply_actions_nb(book, events, event, t, records_out)
-        if rules.timing == NEXT_OPEN and book.counts[PENDING] > 0:
-            fill_pending_nb(book, market.open, t, rules, records_out)
-        if market.has_gaps:
-            mark_all_nb(book, market.close, t)
-        equity, exposure = mark_held_nb(book, market.close, t)
-        if decision < plan.bar.size and plan.bar[decision] == t:
-            unpriced = decide_nb(book, market.close, plan, equity, t, rules)
-            if unpriced != DONE:
-                return t, unpriced
-            decision += 1
-        if rules.timing == SAME_CLOSE and book.counts[PENDING] > 0:
-            fill_pending_nb(book, market.close, t, rules, records_out)
+    book: Book,
+    market: Market,
+    finer: Finer,
+    events: Events,
+    plan: Plan,
+    orders: np.ndarray | None,
+    rules: Rules,
+    records_out: Records,
+    curves_out: Curves,
+) -> tuple[int, int, int]:
+    """Run all bars and return (DONE, 0, 0), or (UNPRICED, bar, asset) of a weight that has no price to be sized with."""
+    n_bars = market.close.shape[0]
+    event, decision, t = 0, 0, 0
+    while t < n_bars:
+        if is_quiet_nb(book, rules):
+            end = next_busy_bar_nb(book, events, plan, orders, event, decision, n_bars)
+            if end > t:
+                mark_stretch_nb(book, market, t, end, curves_out)
+                t = end
+                if t == n_bars:
+                    break
+        event = begin_bar_nb(book, market, events, orders, event, t, rules, records_out)
+        equity, exposure = 0.0, 0.0
+        for moment in range(SAME_BAR_CLOSE + 1):
+            if moment == BAR_END:
+                equity, exposure = end_trading_nb(book, market, orders, t, rules, records_out)
+                decision, unpriced = end_bar_nb(
+                    book, market, plan, orders, decision, equity, exposure, t, rules, records_out
+                )
+                if unpriced >= 0:
+                    return UNPRICED, t, unpriced
+            elif moment == IN_BAR:
+                trade_inside_nb(book, market, finer, orders, t, rules, records_out)
+            elif is_moment_nb(book, orders, moment, rules):
+                price = market.open if moment == OPENING else market.close
+                trade_moment_nb(book, market, orders, price, moment, t, rules, records_out)
+        if rules.timing == SAME_CLOSE:
             equity, exposure = mark_held_nb(book, market.close, t)
-        records_out.equity[t] = equity
-        records_out.cash[t] = book.cash[0]
-        records_out.exposure[t] = exposure
-    return DONE, DONE
+        curves_out.equity[t] = equity
+        curves_out.cash[t] = book.state.cash
+        curves_out.exposure[t] = exposure
+        t += 1
+    return DONE, 0, 0
 
 
 @step
-def mark_all_nb(book: Book, close: Floats, t: int) -> None:
-    """Keep the last close of every asset, so that a decision can be sized where an asset misses its bar."""
-    for asset in range(close.shape[1]):
-        price = close[t, asset]
-        book.mark[asset] = book.mark[asset] if np.isnan(price) else price
+def end_bar_nb(
+    book: Book,
+    market: Market,
+    plan: Plan,
+    orders: np.ndarray | None,
+    decision: int,
+    equity: float,
+    exposure: float,
+    t: int,
+    rules: Rules,
+    records_out: Records,
+) -> tuple[int, int]:
+    """Check margin, end what the bar ends and take its decisions.
 
-
-@step
-def mark_held_nb(book: Book, close: Floats, t: int) -> tuple[float, float]:
-    """Mark what is held at the close (a missing bar keeps the last mark); return equity and gross exposure."""
-    equity = book.cash[0]
-    exposure = 0.0
-    for i in range(book.counts[HELD]):
-        asset = book.held[i]
-        price = close[t, asset]
-        if np.isnan(price):
-            price = book.mark[asset]
-        else:
-            book.mark[asset] = price
-        value = book.position[asset] * price
-        equity += value
-        exposure += abs(value)
-    return equity, exposure
-
-
-@step
-def decide_nb(book: Book, close: Floats, plan: Plan, equity: float, t: int, rules: Rules) -> int:
-    """Turn the decisions of bar t into pending targets; return DONE, or the asset that has no price yet.
-
-    Weights are sized with this bar's equity and close. With no equity left, any weight means no position.
+    Return the number of the next decision, and -1 or the asset whose weight has no price.
     """
-    for asset in range(close.shape[1]):
-        value = plan.values[t, asset]
-        if np.isnan(value) or not book.is_listed[asset]:
-            continue
-        units = value
-        if plan.is_weight and value != 0.0:
-            price = book.mark[asset] if np.isnan(close[t, asset]) else close[t, asset]
-            if np.isnan(price):
-                return asset
-            units = value * equity / price if equity > 0.0 else 0.0
-        if units < 0.0 and not rules.allow_short:
-            units = 0.0
-        units = round_to_lots_nb(units, rules.lot_size)
-        if np.isnan(book.target[asset]):
-            if units == book.position[asset]:
-                continue
-            book.pending[book.counts[PENDING]] = asset
-            book.counts[PENDING] += 1
-        book.target[asset] = units
-    return DONE
+    is_called = rules.maintenance_margin > 0.0 and exposure > 0.0 and equity < rules.maintenance_margin * exposure
+    if is_called:
+        call_margin_nb(book, orders, equity, exposure, rules)
+    if book.state.n_late > 0:
+        release_late_nb(book, t, rules)
+    unpriced = -1
+    if decision < plan.bar.size and plan.bar[decision] == t:
+        if not is_called:
+            unpriced = decide_nb(book, market.close, plan, decision, equity, t, rules)
+        decision += 1
+    if orders is not None:
+        take_orders_nb(book, market, orders, is_called, t, rules, records_out)
+    return decision, unpriced
+
+
+@step
+def is_moment_nb(book: Book, orders: np.ndarray | None, moment: int, rules: Rules) -> bool:
+    """Return whether anything may fill at a moment."""
+    if orders is not None and book.state.n_live > 0:
+        return moment != SAME_BAR_CLOSE or rules.timing == SAME_CLOSE
+    if moment == OPENING:
+        is_forced = book.state.n_liquidations > 0 or (rules.has_risk and book.state.n_held > 0)
+        return is_forced or (rules.timing == NEXT_OPEN and book.state.n_pending > 0)
+    return moment == SAME_BAR_CLOSE and rules.timing == SAME_CLOSE and book.state.n_pending > 0
+
+
+@step
+def is_quiet_nb(book: Book, rules: Rules) -> bool:
+    """Return whether nothing can happen before the next event or decision."""
+    if book.state.n_pending + book.state.n_live + book.state.n_late + book.state.n_liquidations > 0:
+        return False
+    if rules.has_financing or book.state.n_unpaid > 0:
+        return False
+    return book.state.n_held == 0 or not (rules.has_risk or rules.maintenance_margin > 0.0)
+
+
+@step
+def next_busy_bar_nb(
+    book: Book, events: Events, plan: Plan, orders: np.ndarray | None, event: int, decision: int, n_bars: int
+) -> int:
+    """Return the bar of the next corporate action, target or order, or the number of bars."""
+    bar = n_bars
+    if event < events.bar.size:
+        bar = min(bar, events.bar[event])
+    if decision < plan.bar.size:
+        bar = min(bar, plan.bar[decision])
+    if orders is not None and book.state.next_order < book.state.n_orders:
+        bar = min(bar, orders[book.state.next_order]["bar"])
+    return bar
+
+
+@step
+def take_orders_nb(
+    book: Book, market: Market, orders: np.ndarray, is_called: bool, t: int, rules: Rules, records_out: Records
+) -> None:
+    """End the bar's orders and take those decided at its close."""
+    if book.state.n_live > 0:
+        expire_nb(book, market, orders, t, rules)
+    number = book.state.next_order
+    while number < book.state.n_orders and orders[number]["bar"] == t:
+        accept_nb(book, orders, number, is_called, t, rules, records_out)
+        number += 1
+    book.state.next_order = number

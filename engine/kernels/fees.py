@@ -1,20 +1,87 @@
-"""What an order pays."""
+"""What a fill pays."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine.jit import step
-from engine.kernels.state import Rules
+from engine.kernels.state import (
+    Book,
+    Market,
+    Rules,
+)
+from engine.records import LIMIT, STOP, STOP_LIMIT, STOP_LOSS, TAKE_PROFIT, TRAILING_LOSS, TRAILING_STOP
 
 
 @step
-def commission_nb(size: float, price: float, rules: Rules) -> float:
-    """Return the commission (ccy) of `size` units at a fill price; the maximum beats the minimum."""
-    value = size * price
+def adverse_moves_nb(
+    book: Book,
+    market: Market,
+    asset: int,
+    side: float,
+    size: float,
+    reference: float,
+    limit: float,
+    kind: int,
+    t: int,
+    rules: Rules,
+) -> tuple[float, float, float]:
+    """Return by how much (ccy a unit) half the spread, slippage and impact move a fill against its order.
+
+    Cut, impact first and the spread last, where the price would be worse than the limit (NaN: none), leave the
+    bar's range (where the rules say so), or fall below zero.
+    """
+    is_stop = kind == STOP or kind == TRAILING_STOP or kind == STOP_LOSS or kind == TRAILING_LOSS
+    is_limit = kind == LIMIT or kind == STOP_LIMIT or kind == TAKE_PROFIT
+    if (is_stop and not rules.stop_slippage) or (is_limit and not rules.limit_slippage):
+        return 0.0, 0.0, 0.0
+    spread = reference * rules.spread_rate
+    slippage = reference * rules.slippage_rate + rules.slippage_ccy
+    impact = 0.0
+    if rules.impact > 0.0 and market.liquidity[t, asset]["sigma"] >= 0.0:
+        adv = market.liquidity[t, asset]["adv"]
+        impact = rules.impact * market.liquidity[t, asset]["sigma"] * np.sqrt(size / adv if adv > 0.0 else 1.0)
+    if rules.volume_share_impact > 0.0:
+        volume = market.volume[t, asset]
+        taken = size + (book.holding[asset]["used"] if book.holding[asset]["used_bar"] == t else 0.0)
+        share = min(taken / volume, rules.volume_share_limit) if volume > 0.0 else rules.volume_share_limit
+        impact += rules.volume_share_impact * share * share
+    impact *= reference
+    room = reference if side < 0.0 else np.inf
+    if not np.isnan(limit):
+        room = min(room, max(side * (limit - reference), 0.0))
+    if rules.slip_within_bar:
+        edge = market.high[t, asset] if side > 0.0 else market.low[t, asset]
+        room = min(room, max(side * (edge - reference), 0.0))
+    if spread + slippage + impact > room:
+        spread = min(spread, room)
+        slippage = min(slippage, room - spread)
+        impact = max(room - spread - slippage, 0.0)
+    return spread, slippage, impact
+
+
+@step
+def commission_due_nb(size: float, value: float, month_units: float, rules: Rules) -> float:
+    """Return the commission (ccy) of an order that has filled some units for some value; see `engine.costs`."""
     fee = rules.commission_fixed + rules.commission_rate * value + rules.commission_per_share * size
+    n_tiers = rules.n_tiers
+    for i in range(n_tiers):
+        end = rules.tiers[i + 1, 0] if i + 1 < n_tiers else np.inf
+        fee += rules.tiers[i, 1] * max(min(month_units + size, end) - max(month_units, rules.tiers[i, 0]), 0.0)
+    if rules.min_beats_max:
+        return max(min(fee, rules.commission_max_rate * value), rules.commission_min)
     return min(max(fee, rules.commission_min), rules.commission_max_rate * value)
 
 
 @step
-def fill_price_nb(reference: float, side: float, rules: Rules) -> float:
-    """Return the bar's price moved against the order: half spread and slippage add up; side is +1 or -1."""
-    return reference * (1.0 + side * (rules.spread_rate + rules.slippage_rate))
+def month_units_nb(book: Book, size_filled: float) -> float:
+    """Return the units traded this month before an order of which some are filled."""
+    return max(book.state.month_units - size_filled, 0.0)
+
+
+@step
+def sale_fees_nb(size: float, value: float, rules: Rules) -> float:
+    """Return the regulatory fees (ccy) of a sale."""
+    if rules.sell_fee_rate == 0.0 and rules.sell_fee_per_share == 0.0:
+        return 0.0
+    return rules.sell_fee_rate * value + min(rules.sell_fee_per_share * size, rules.sell_fee_max)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from engine import Account, Actions, Bars, Costs, Execution, TargetUnits, TargetWeights
+from engine.orders import Orders
+from engine.risk import Risk
+
+NAN = np.nan
+FAMILIES = ("targets", "orders", "brackets", "risk", "intrabar", "margin", "financing", "finer")
 
 
 def times(n_bars, start="2020-01-01T21:00"):
     return np.datetime64(start, "us") + np.arange(n_bars) * np.timedelta64(1, "D")
+
+
+def session_times(n_bars, bars_a_session, start="2020-01-01T15:00"):
+    """Ends of bars an hour long; a session begins each day, two days apart at a weekend."""
+    day, hour = np.divmod(np.arange(n_bars), bars_a_session)
+    day = day + 2 * (day // 5)
+    return np.datetime64(start, "us") + day * np.timedelta64(1, "D") + hour * np.timedelta64(1, "h")
 
 
 def bars_of(closes, opens=None, symbols=None):
@@ -20,6 +33,21 @@ def bars_of(closes, opens=None, symbols=None):
     high, low = np.maximum(open_, close), np.minimum(open_, close)
     names = symbols or tuple(f"A{i}" for i in range(close.shape[1]))
     return Bars(open_, high, low, close, np.where(np.isnan(close), np.nan, 1e6), times(len(close)), names)
+
+
+def shaped_bars(shapes, *, bar_end=None, volume=1e6):
+    """One asset's bars from (open, high, low, close); None is a missing bar."""
+    rows = np.array([(NAN,) * 4 if shape is None else shape for shape in shapes], dtype=float)
+    panels = [rows[:, [i]] for i in range(4)]
+    volumes = np.where(np.isnan(panels[0]), NAN, volume)
+    return Bars(*panels, volumes, times(len(rows)) if bar_end is None else bar_end, ("A0",))
+
+
+def orders_of(bars, rows):
+    """Orders from rows such as {"bar": 0, "quantity": 5, "kind": "limit", "limit_price": 9}, of the first asset."""
+    table = [{"bar_end": bars.bar_end[row["bar"]], "symbol": bars.symbols[row.get("asset", 0)], **row} for row in rows]
+    frame = pd.DataFrame(table).drop(columns=["bar", "asset"], errors="ignore")
+    return Orders(frame.assign(bar_end=pd.DatetimeIndex(frame["bar_end"]).tz_localize("UTC")))
 
 
 def targets(n_bars, n_assets, cells):
@@ -33,84 +61,88 @@ def targets(n_bars, n_assets, cells):
 @dataclass
 class Market:
     bars: Bars
-    actions: Actions
-    decisions: TargetWeights | TargetUnits
-    account: Account
-    costs: Costs
-    execution: Execution
+    decisions: TargetWeights | TargetUnits | Orders
+    actions: Actions | None = None
+    account: Account = field(default_factory=Account)
+    costs: Costs = field(default_factory=Costs)
+    execution: Execution = field(default_factory=Execution)
+    risk: Risk = field(default_factory=Risk)
+    finer: Bars | None = None
+    family: str = "by hand"
 
     @property
     def settings(self):
-        return {"account": self.account, "costs": self.costs, "execution": self.execution, "actions": self.actions}
+        names = ("account", "costs", "execution", "risk", "actions", "finer")
+        return {name: getattr(self, name) for name in names}
 
 
-def random_bars(rng, n_bars, n_assets, *, missing_rate=0.0):
+def random_market(seed, n_bars=50, n_assets=4, family=None):
+    """A market with gaps, actions, costs and settings drawn from the seed; its family says what it is rich in.
+
+    Weights and orders may precede nothing but a missing bar; weights never precede a price.
+    """
+    from tests.engine import random_settings as draw
+
+    rng = np.random.default_rng(seed)
+    family = family or FAMILIES[seed % len(FAMILIES)]
+    bars, finer = random_prices(rng, n_bars, n_assets, family)
+    has_orders = family in ("orders", "brackets", "finer") or (family == "intrabar" and rng.random() < 0.7)
+    has_orders = has_orders or (family == "margin" and rng.random() < 0.5)
+    decisions = draw.orders(rng, bars, family) if has_orders else draw.targets(rng, bars, family)
+    return Market(
+        bars=bars,
+        actions=draw.actions(rng, bars, family),
+        decisions=decisions,
+        account=draw.account(rng, family),
+        costs=draw.costs(rng, family),
+        execution=draw.execution(rng, family),
+        risk=draw.risk(rng, family),
+        finer=finer,
+        family=family,
+    )
+
+
+def random_prices(rng, n_bars, n_assets, family):
+    """Bars, with finer ones of which they are made for the family `finer`; half of the markets move in ticks."""
+    missing_rate, tick = rng.choice([0.0, 0.05, 0.3]), rng.choice([0.0, 0.5])
+    bar_end = times(n_bars) if rng.random() < 0.4 else session_times(n_bars, int(rng.integers(2, 6)))
+    if family != "finer":
+        return random_bars(rng, n_bars, n_assets, missing_rate=missing_rate, tick=tick, bar_end=bar_end), None
+    parts = 3
+    steps = np.arange(1 - parts, 1) * np.timedelta64(10, "m")
+    ends = (bar_end[:, None] + steps).reshape(-1)
+    finer = random_bars(rng, parts * n_bars, n_assets, missing_rate=missing_rate, tick=tick, bar_end=ends)
+    return coarser(finer, parts, bar_end), finer
+
+
+def random_bars(rng, n_bars, n_assets, *, missing_rate=0.0, tick=0.0, bar_end=None):
     close = 50.0 * np.exp(np.cumsum(rng.normal(0.0, 0.03, (n_bars, n_assets)), axis=0))
     open_ = close * np.exp(rng.normal(0.0, 0.02, (n_bars, n_assets)))
+    if tick > 0.0:
+        close, open_ = (np.maximum(np.round(price / tick), 1.0) * tick for price in (close, open_))
     high = np.maximum(open_, close) * (1.0 + rng.uniform(0.0, 0.01, (n_bars, n_assets)))
     low = np.minimum(open_, close) * (1.0 - rng.uniform(0.0, 0.01, (n_bars, n_assets)))
+    if tick > 0.0:
+        high, low = np.ceil(high / tick) * tick, np.maximum(np.floor(low / tick), 1.0) * tick
     volume = rng.integers(1, 10_000, (n_bars, n_assets)).astype(float)
     missing = rng.random((n_bars, n_assets)) < missing_rate
     for values in (open_, high, low, close, volume):
         values[missing] = np.nan
     symbols = tuple(f"A{i}" for i in range(n_assets))
-    return Bars(open_, high, low, close, volume, times(n_bars), symbols)
+    return Bars(open_, high, low, close, volume, times(n_bars) if bar_end is None else bar_end, symbols)
 
 
-def random_market(seed, n_bars=60, n_assets=5):
-    """A market with gaps, actions, costs and settings drawn from the seed; weights never precede a price."""
-    rng = np.random.default_rng(seed)
-    bars = random_bars(rng, n_bars, n_assets, missing_rate=rng.choice([0.0, 0.05, 0.3]))
-    return Market(
-        bars=bars,
-        actions=random_actions(rng, n_bars, n_assets),
-        decisions=random_decisions(rng, bars),
-        account=Account(
-            cash=float(rng.choice([1_000.0, 100_000.0])),
-            leverage=float(rng.choice([1.0, 1.0, 1.5, 3.0])),
-            allow_short=bool(rng.random() < 0.6),
-        ),
-        costs=random_costs(rng),
-        execution=Execution(
-            timing=str(rng.choice(["next_open", "next_open", "same_close"])),
-            lot_size=float(rng.choice([0.0, 0.0, 1.0, 0.1])),
-            cash_policy=str(rng.choice(["scale", "scale", "reject"])),
-        ),
-    )
-
-
-def random_actions(rng, n_bars, n_assets):
-    shape = (n_bars, n_assets)
-    split = np.where(rng.random(shape) < 0.02, rng.choice([2.0, 1.5, 0.1], shape), 1.0)
-    dividend = np.where(rng.random(shape) < 0.04, rng.uniform(0.1, 3.0, shape), 0.0)
-    delisting = np.full(shape, np.nan)
-    for asset in range(n_assets):
-        if rng.random() < 0.25:
-            delisting[rng.integers(n_bars // 2, n_bars), asset] = rng.choice([-1.0, -0.3, 0.0, 0.1])
-    return Actions(split, dividend, delisting)
-
-
-def random_decisions(rng, bars):
-    shape = bars.close.shape
-    is_decided = rng.random(shape) < rng.choice([0.03, 0.3, 1.0])
-    if rng.random() < 0.4:
-        units = np.where(rng.random(shape) < 0.3, 0.0, rng.uniform(-60.0, 120.0, shape))
-        return TargetUnits(np.where(is_decided, units, np.nan))
-    weights = np.where(rng.random(shape) < 0.2, 0.0, rng.uniform(-0.3, 0.5, shape))
-    has_price = np.maximum.accumulate(~np.isnan(bars.close), axis=0)
-    return TargetWeights(np.where(is_decided & has_price, weights, np.nan))
-
-
-def random_costs(rng):
-    if rng.random() < 0.2:
-        return Costs()
-    has_limits = rng.random() < 0.5
-    return Costs(
-        commission_bps=float(rng.choice([0.0, 5.0, 30.0])),
-        commission_fixed=float(rng.choice([0.0, 1.0])),
-        commission_per_share=float(rng.choice([0.0, 0.005])),
-        commission_min=float(rng.choice([0.0, 1.0, 5.0])) if has_limits else 0.0,
-        commission_max_rate=float(rng.choice([0.005, 0.01, np.inf])) if has_limits else np.inf,
-        spread_bps=float(rng.choice([0.0, 4.0])),
-        slippage_bps=float(rng.choice([0.0, 2.0])),
-    )
+def coarser(finer, parts, bar_end):
+    """Bars of so many finer ones each; an asset's bar is missing where all of its parts are."""
+    shape = (len(bar_end), parts, finer.n_assets)
+    panels = {name: np.full((len(bar_end), finer.n_assets), NAN) for name in ("open", "high", "low", "close", "volume")}
+    for bar, asset in np.ndindex(len(bar_end), finer.n_assets):
+        values = {name: getattr(finer, name).reshape(shape)[bar, :, asset] for name in panels}
+        has = ~np.isnan(values["close"])
+        if has.any():
+            panels["open"][bar, asset] = values["open"][has][0]
+            panels["high"][bar, asset] = values["high"][has].max()
+            panels["low"][bar, asset] = values["low"][has].min()
+            panels["close"][bar, asset] = values["close"][has][-1]
+            panels["volume"][bar, asset] = values["volume"][has].sum()
+    return Bars(**panels, bar_end=bar_end, symbols=finer.symbols)

@@ -2,94 +2,119 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections import Counter
+from functools import cache
 
-import numpy as np
 import pytest
 
-from engine import TargetWeights, simulate
-from tests.engine.markets import random_market
-from tests.engine.reference import Settings, simulate_slowly
+from engine.records import CASH_FLOW_KINDS, FILL_KINDS, REASONS
+from tests.engine.comparison import assert_same, play, play_slowly
+from tests.engine.markets import FAMILIES, random_market
 
-SEEDS = range(120)
-# Equal to 1e-9, relative to the account where values pass through zero.
-RATE = 1e-9
+SEEDS = range(320)
 
 
-def rows(values):
-    return [[None if np.isnan(value) else float(value) for value in row] for row in values]
-
-
-def both(seed):
+@cache
+def market_and_outcome(seed):
     market = random_market(seed)
-    fast = simulate(market.bars, market.decisions, **market.settings)
-    settings = Settings(**asdict(market.account), **asdict(market.costs), **asdict(market.execution))
-    is_weight = isinstance(market.decisions, TargetWeights)
-    slow = simulate_slowly(
-        rows(market.bars.open),
-        rows(market.bars.close),
-        rows(market.decisions.weights if is_weight else market.decisions.units),
-        settings,
-        is_weight=is_weight,
-        splits=market.actions.split.tolist(),
-        dividends=market.actions.dividend.tolist(),
-        delistings=rows(market.actions.delisting),
-    )
-    return market, fast, slow
+    return market, play_slowly(market)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"{FAMILIES[seed % len(FAMILIES)]}-{seed}")
 def test_random_market_gives_the_result_of_the_slow_reference(seed):
-    market, fast, slow = both(seed)
-    near = {"rtol": RATE, "atol": RATE * market.account.cash}
-    np.testing.assert_allclose(fast.equity, slow.equity, **near)
-    np.testing.assert_allclose(fast.cash, slow.cash, **near)
-    np.testing.assert_allclose(fast.positions, slow.positions, rtol=RATE, atol=1e-6 * RATE * market.account.cash)
-    assert_same_records(fast.fills_frame(), slow.fills, market)
-    assert_same_records(fast.cash_flows_frame(), slow.flows, market)
-    assert_same_trades(fast.trades, slow.trades, market)
-
-
-def assert_same_records(frame, expected, market):
-    bar_end = market.bars.bar_end
-    keys = [(str(np.datetime64(row.bar_end.tz_localize(None))), row.symbol, row.kind) for row in frame.itertuples()]
-    wanted = [(str(bar_end[row["bar"]]), market.bars.symbols[row["asset"]], row["kind"]) for row in expected]
-    order, wanted_order = sorted_order(keys), sorted_order(wanted)
-    assert [keys[i] for i in order] == [wanted[i] for i in wanted_order]
-    for name in frame.columns.difference(["bar_end", "symbol", "kind"]):
-        values = frame[name].to_numpy()[order]
-        np.testing.assert_allclose(
-            values, [expected[i][name] for i in wanted_order], rtol=RATE, atol=RATE * market.account.cash
-        )
-
-
-def sorted_order(keys):
-    return sorted(range(len(keys)), key=keys.__getitem__)
-
-
-def assert_same_trades(trades, expected, market):
-    names = ("is_open", "asset", "exit_bar", "entry_bar")
-    keys = [tuple(int(trade[name]) for name in names) for trade in trades]
-    wanted = [tuple(int(trade[name]) for name in names) for trade in expected]
-    order, wanted_order = sorted_order(keys), sorted_order(wanted)
-    assert [keys[i] for i in order] == [wanted[i] for i in wanted_order]
-    for name in ("quantity", "entry_price", "exit_price", "pnl", "commission", "costs"):
-        values = [trades[i][name] for i in order]
-        np.testing.assert_allclose(
-            values, [expected[i][name] for i in wanted_order], rtol=RATE, atol=RATE * market.account.cash
-        )
+    market, slow = market_and_outcome(seed)
+    assert_same(market, play(market), slow)
 
 
 def test_random_markets_visit_every_rule():
-    seen = {"delisting": 0, "dividend": 0, "short": 0, "missing": 0, "scaled": 0, "same_close": 0, "lots": 0}
+    seen = Counter()
     for seed in SEEDS:
-        market = random_market(seed)
-        result = simulate(market.bars, market.decisions, **market.settings)
-        seen["delisting"] += int((result.fills["kind"] == 1).sum())
-        seen["dividend"] += result.cash_flows.size
-        seen["short"] += int((result.positions < 0).any())
-        seen["missing"] += int(market.bars.has_gaps and result.fills.size > 0)
-        seen["scaled"] += int((np.abs(result.cash) < 1e-7 * market.account.cash).any())
-        seen["same_close"] += int(market.execution.timing == "same_close" and result.fills.size > 0)
-        seen["lots"] += int(market.execution.lot_size > 0 and result.fills.size > 0)
-    assert min(seen.values()) >= 10, seen
+        seen.update(rules_met(*market_and_outcome(seed)))
+    wanted = [f"fill {kind}" for kind in FILL_KINDS] + [f"flow {kind}" for kind in CASH_FLOW_KINDS]
+    wanted += [f"rejected {reason}" for reason in REASONS]
+    wanted += [f"status {status}" for status in ("open", "filled", "expired", "cancelled", "rejected")]
+    wanted += [f"path {rule}" for rule in ("pessimistic", "ohlc", "olhc", "adaptive", "stops_first")]
+    wanted += [f"gap {kind}" for kind in ("limit", "stop", "stop_limit", "trailing_stop", "stop_loss", "take_profit")]
+    wanted += [
+        f"inside {kind}" for kind in ("limit", "stop", "stop_limit", "trailing_stop", "stop_loss", "take_profit")
+    ]
+    wanted += ["partial", "ambiguous", "short", "in debt", "child", "child in the same bar", "oco", "finer", "late pay"]
+    wanted += [
+        "same_close",
+        "next_close",
+        "latency",
+        "lots",
+        "ticks",
+        "missing",
+        "tiers",
+        "impact",
+        "fees",
+        "limit cut",
+    ]
+    assert {rule: seen[rule] for rule in wanted if seen[rule] < 8} == {}
+
+
+def rules_met(market, outcome):
+    """What a run met, as words."""
+    seen = Counter(f"fill {fill['kind']}" for fill in outcome.fills)
+    seen.update(f"flow {flow['kind']}" for flow in outcome.flows)
+    seen.update(f"rejected {rejection['reason']}" for rejection in outcome.rejections)
+    seen.update(f"status {status}" for status in outcome.statuses)
+    seen["ambiguous"] = outcome.n_ambiguous
+    execution = market.execution
+    if any(fill["kind"] in INSIDE for fill in outcome.fills):
+        seen[f"path {execution.intrabar}"] += 1
+        seen["finer"] += market.finer is not None
+    for fill in outcome.fills:
+        seen.update(rules_of_fill(market, fill))
+    sizes = Counter((fill["order"], fill["kind"]) for fill in outcome.fills if fill["order"] >= 0)
+    seen["partial"] += sum(n_fills > 1 for n_fills in sizes.values())
+    seen.update(ties_met(market, outcome))
+    if outcome.fills:
+        seen[execution.timing] += 1
+        seen["latency"] += execution.latency_bars > 0
+        seen["lots"] += execution.lot_size > 0.0
+        seen["ticks"] += execution.tick_size > 0.0
+        seen["missing"] += market.bars.has_gaps
+        seen["tiers"] += bool(market.costs.commission_tiers)
+    seen["short"] += any(units < 0.0 for row in outcome.positions for units in row)
+    seen["in debt"] += min(outcome.cash) < 0.0
+    if market.account.dividends_on == "pay_date":
+        paid = [flow for flow in outcome.flows if flow["kind"] == "dividend"]
+        seen["late pay"] += sum(market.actions.dividend[flow["bar"], flow["asset"]] != flow["rate"] for flow in paid)
+    return seen
+
+
+INSIDE = ("limit", "stop", "stop_limit", "trailing_stop", "stop_loss", "take_profit", "trailing_loss")
+
+
+def rules_of_fill(market, fill):
+    open_ = market.bars.open[fill["bar"], fill["asset"]]
+    place = "gap" if fill["reference_price"] == open_ else "inside"
+    yield f"{place} {fill['kind']}"
+    if fill["impact"] > 0.0:
+        yield "impact"
+    if fill["fees"] > 0.0:
+        yield "fees"
+    full = abs(fill["quantity"]) * fill["reference_price"] * market.costs.spread_bps / 20_000.0
+    if fill["kind"] == "limit" and market.execution.limit_slippage and fill["spread"] < full * 0.999:
+        yield "limit cut"
+
+
+def ties_met(market, outcome):
+    """Groups that one fill ended, and children that filled; decisions that are no orders have none."""
+    frame = getattr(market.decisions, "frame", None)
+    if frame is None or len(frame) == 0:
+        return
+    frame = frame.sort_values("bar_end", kind="stable")
+    number_of = {label: number for number, label in enumerate(frame.index)}
+    bar_of = {fill["order"]: fill["bar"] for fill in outcome.fills}
+    members = frame["oco_group"].notna()
+    for number in range(len(frame)):
+        status, parent = outcome.statuses[number], frame["parent"].iloc[number]
+        if status == "cancelled" and members.iloc[number]:
+            yield "oco"
+        if number in bar_of and parent == parent:
+            yield "child"
+            if bar_of.get(number_of[parent]) == bar_of[number]:
+                yield "child in the same bar"

@@ -219,7 +219,7 @@ def test_delisting_closes_at_the_last_mark_and_ends_trading():
     units = TargetUnits(targets(4, 1, {(0, 0): 10.0, (1, 0): 20.0, (2, 0): 30.0}))
     costs = Costs(commission_fixed=1.0)
     result = simulate(bars, units, actions=actions_of(bars, delisting=[(2, 0, -0.3)]), costs=costs)
-    assert result.fills_frame()["kind"].tolist() == ["order", "delisting"]
+    assert result.fills_frame()["kind"].tolist() == ["target", "delisting"]
     assert result.fills["quantity"].tolist() == [10.0, -10.0]
     assert result.fills["price"][1] == pytest.approx(7.0)
     assert result.fills["commission"].tolist() == [1.0, 0.0]

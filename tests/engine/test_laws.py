@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from engine import Account, Actions, Bars, Costs, TargetUnits, TargetWeights, simulate
-from tests.engine.markets import bars_of, random_bars, random_market, targets
+from engine import Account, Actions, Bars, Costs, Execution, TargetUnits, TargetWeights, simulate
+from engine.orders import Orders
+from engine.records import DELISTING, FILL_KINDS
+from tests.engine.comparison import play
+from tests.engine.markets import FAMILIES, Market, bars_of, random_bars, random_market, targets
 
-SEEDS = range(200, 230)
+CCY = 1e-6
+NAMES = ("open", "high", "low", "close", "volume")
+COSTS = ("commission", "fees", "spread", "slippage", "impact")
+
+markets = st.builds(random_market, st.integers(0, 10**9), family=st.sampled_from(FAMILIES))
+law = settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
 def marks(market):
@@ -21,111 +33,278 @@ def marks(market):
     return np.array(rows)
 
 
-def run(market):
-    return simulate(market.bars, market.decisions, **market.settings)
+def value_of(market, result):
+    return np.where(result.positions == 0.0, 0.0, result.positions * marks(market))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_equity_is_cash_and_positions_at_marks(seed):
-    market = random_market(seed)
-    result = run(market)
-    value = np.where(result.positions == 0.0, 0.0, result.positions * marks(market))
-    np.testing.assert_allclose(result.cash + value.sum(axis=1), result.equity, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(np.abs(value).sum(axis=1), result.exposure, rtol=0, atol=1e-6)
+def with_bars(market, change, finer=None):
+    """The market with other panels: `change` takes a name and its array."""
+    bars = market.bars
+    panels = (change(name, getattr(bars, name)) for name in NAMES)
+    return replace(market, bars=Bars(*panels, bars.bar_end, bars.symbols), finer=finer)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_change_of_equity_is_trade_pnl_and_cash_flows(seed):
-    market = random_market(seed)
-    result = run(market)
+def decided_before(decisions, bars, cut, later):
+    """The decisions, but for those from a bar on: those of panels become `later`, orders are left out."""
+    if isinstance(decisions, Orders):
+        ends = decisions.frame["bar_end"].dt.tz_localize(None).to_numpy()
+        return Orders(decisions.frame[ends < bars.bar_end[cut]])
+    values = np.array(decisions.aligned(bars))
+    values[cut:] = later
+    return type(decisions)(values)
+
+
+@law
+@given(markets)
+def test_equity_is_cash_and_positions_at_marks(market):
+    result = play(market)
+    value = value_of(market, result)
+    np.testing.assert_allclose(result.cash + value.sum(axis=1), result.equity, rtol=0, atol=CCY)
+    np.testing.assert_allclose(np.abs(value).sum(axis=1), result.exposure, rtol=0, atol=CCY)
+
+
+@law
+@given(markets)
+def test_change_of_equity_is_trade_pnl_and_cash_flows(market):
+    result = play(market)
+    # The fraction that cash in lieu pays for is closed by a trade.
+    flows = result.cash_flows_frame()
+    flows = flows["amount"][flows["kind"] != "cash_in_lieu"].sum()
     change = result.equity[-1] - market.account.cash
-    assert result.trades["pnl"].sum() + result.cash_flows["amount"].sum() == pytest.approx(change, abs=1e-6)
+    assert result.trades["pnl"].sum() + flows == pytest.approx(change, abs=CCY)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_fills_and_cash_flows_are_all_that_moves_cash(seed):
-    market = random_market(seed)
-    result = run(market)
-    paid = result.fills["quantity"] * result.fills["price"] + result.fills["commission"]
-    gross = result.fills["quantity"] * result.fills["reference_price"]
-    received = result.cash_flows["amount"].sum()
-    assert market.account.cash - paid.sum() + received == pytest.approx(result.cash[-1], abs=1e-6)
-    assert market.account.cash - gross.sum() + received - result.costs["total"] == pytest.approx(
-        result.cash[-1], abs=1e-6
+@law
+@given(markets)
+def test_fills_and_cash_flows_are_all_that_moves_cash(market):
+    result = play(market)
+    fills, received = result.fills, result.cash_flows["amount"].sum()
+    paid = fills["quantity"] * fills["price"] + fills["commission"] + fills["fees"]
+    assert market.account.cash - paid.sum() + received == pytest.approx(result.cash[-1], abs=CCY)
+
+
+@law
+@given(markets)
+def test_gross_less_net_is_the_sum_of_the_attributed_costs(market):
+    result = play(market)
+    fills = result.fills
+    gross_cash = market.account.cash - (fills["quantity"] * fills["reference_price"]).sum()
+    gross = gross_cash + result.cash_flows["amount"].sum() + value_of(market, result)[-1].sum()
+    assert gross - result.equity[-1] == pytest.approx(result.costs["total"], abs=CCY)
+    assert result.costs["total"] == pytest.approx(sum(fills[name].sum() for name in COSTS), abs=CCY)
+    assert result.trades["costs"].sum() == pytest.approx(result.costs["total"], abs=CCY)
+
+
+@law
+@given(markets)
+def test_no_fill_is_outside_its_bar_but_by_its_declared_costs(market):
+    fills = play(market).fills
+    traded = fills[fills["kind"] != DELISTING]
+    low, high = (getattr(market.bars, name)[traded["bar"], traded["asset"]] for name in ("low", "high"))
+    assert ((traded["reference_price"] >= low) & (traded["reference_price"] <= high)).all()
+    for name in COSTS:
+        assert (fills[name] >= 0.0).all()
+    moved = (traded["spread"] + traded["slippage"] + traded["impact"]) / traded["quantity"]
+    np.testing.assert_allclose(traded["price"], traded["reference_price"] + moved, rtol=0, atol=1e-9)
+    if market.execution.slip_within_bar:
+        assert ((traded["price"] >= low - 1e-9) & (traded["price"] <= high + 1e-9)).all()
+
+
+@law
+@given(markets)
+def test_no_limit_order_fills_worse_than_its_limit(market):
+    market = replace(market, execution=replace(market.execution, tick_size=0.0))
+    result = play(market)
+    fills = result.fills[(result.fills["order"] >= 0) & (result.fills["kind"] == FILL_KINDS.index("limit"))]
+    splits = market.actions.split
+    for fill in fills:
+        later = splits[fill["bar"] + 1 :, fill["asset"]].prod()
+        limit = result.orders["limit_price"][fill["order"]] * later
+        assert np.sign(fill["quantity"]) * (fill["price"] - limit) <= 1e-9 * limit
+
+
+@law
+@given(markets)
+def test_fills_splits_and_cash_in_lieu_add_up_to_the_positions(market):
+    result = play(market)
+    units = np.zeros(market.bars.n_assets)
+    flows = result.cash_flows_frame()
+    in_lieu = result.cash_flows[(flows["kind"] == "cash_in_lieu").to_numpy()]
+    for bar in range(market.bars.n_bars):
+        units = units * market.actions.split[bar]
+        for records in (in_lieu, result.fills):
+            now = records[records["bar"] == bar]
+            np.add.at(units, now["asset"], now["quantity"])
+        np.testing.assert_allclose(result.positions[bar], units, rtol=0, atol=1e-8)
+
+
+@law
+@given(markets)
+def test_participation_is_never_exceeded(market):
+    rate, lot = market.execution.participation_rate, market.execution.lot_size
+    fills = play(market).fills
+    taken = np.zeros(market.bars.close.shape)
+    traded = fills[fills["kind"] != DELISTING]
+    np.add.at(taken, (traded["bar"], traded["asset"]), np.abs(traded["quantity"]))
+    if np.isfinite(rate):
+        most = rate * np.nan_to_num(market.bars.volume)
+        most = most if lot == 0.0 else np.floor(most / lot + 1e-9) * lot
+        assert (taken <= most + 1e-9).all()
+    assert (taken[np.isnan(market.bars.close)] == 0.0).all()
+
+
+@law
+@given(markets)
+def test_scaling_down_never_spends_cash_that_is_not_there(market):
+    market = replace(
+        market,
+        account=replace(market.account, leverage=1.0, maintenance_margin=0.0, allow_short=False),
+        costs=replace(
+            market.costs, commission_fixed=0.0, commission_min=0.0, commission_tiers=(), sell_fee_per_share=0.0
+        ),
+        execution=replace(market.execution, cash_policy="scale"),
     )
-    assert result.trades["costs"].sum() == pytest.approx(result.costs["total"], abs=1e-6)
+    result = play(market)
+    assert result.cash.min() >= -CCY
+    assert result.positions.min() >= 0.0
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_costs_are_never_negative_and_no_fill_is_better_than_its_bar(seed):
-    result = run(random_market(seed))
-    for name in ("commission", "spread", "slippage"):
-        assert (result.fills[name] >= 0.0).all()
-    side = np.sign(result.fills["quantity"])
-    assert (side * (result.fills["price"] - result.fills["reference_price"]) >= 0.0).all()
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_what_is_known_later_changes_nothing_earlier(seed):
-    market = random_market(seed)
-    whole = run(market)
-    cut = 30
-    rng = np.random.default_rng(seed)
-    later = random_bars(rng, market.bars.n_bars, market.bars.n_assets)
-    mixed = {
-        name: np.concatenate([getattr(market.bars, name)[:cut], getattr(later, name)[cut:]])
-        for name in ("open", "high", "low", "close", "volume")
-    }
-    bars = Bars(**mixed, bar_end=market.bars.bar_end, symbols=market.bars.symbols)
-    is_weight = isinstance(market.decisions, TargetWeights)
-    values = np.array(market.decisions.weights if is_weight else market.decisions.units)
-    values[cut:] = 0.1
-    none = Actions.none(bars)
-    actions = Actions(
-        *(
-            np.concatenate([getattr(market.actions, name)[:cut], getattr(none, name)[cut:]])
-            for name in ("split", "dividend", "delisting")
-        )
+def scaled(market, times):
+    """The same market for an account so many times as large."""
+    costs, decisions = market.costs, market.decisions
+    if isinstance(decisions, Orders):
+        decisions = Orders(decisions.frame.assign(quantity=decisions.frame["quantity"] * times))
+    elif isinstance(decisions, TargetUnits):
+        decisions = TargetUnits(decisions.aligned(market.bars) * times)
+    other = with_bars(market, lambda name, values: values * times if name == "volume" else values, market.finer)
+    amounts = {name: getattr(costs, name) * times for name in ("commission_fixed", "commission_min", "sell_fee_max")}
+    tiers = tuple((start * times, rate) for start, rate in costs.commission_tiers)
+    return replace(
+        other,
+        decisions=decisions,
+        account=replace(market.account, cash=market.account.cash * times),
+        costs=replace(costs, **amounts, commission_tiers=tiers),
+        execution=replace(market.execution, lot_size=market.execution.lot_size * times),
     )
-    changed = simulate(bars, type(market.decisions)(values), **(market.settings | {"actions": actions}))
+
+
+@law
+@given(markets)
+def test_larger_account_in_a_larger_market_does_the_same(market):
+    result, larger = play(market), play(scaled(market, 4.0))
+    np.testing.assert_allclose(larger.equity, 4.0 * result.equity, rtol=1e-9, atol=CCY)
+    np.testing.assert_allclose(larger.positions, 4.0 * result.positions, rtol=1e-9, atol=1e-9)
+    assert larger.fills.size == result.fills.size
+
+
+@law
+@given(markets, st.randoms(use_true_random=False))
+def test_order_of_the_assets_does_not_matter(market, random):
+    # Tiers and cash at levels inside a bar are given out in sequence, by asset: neither may bind.
+    cash = 1e8 if isinstance(market.decisions, Orders) else market.account.cash
+    costs = replace(market.costs, commission_tiers=())
+    market = replace(market, costs=costs, account=replace(market.account, cash=cash))
+    order = list(range(market.bars.n_assets))
+    random.shuffle(order)
+    other = permuted(market, order)
+    result, shuffled = play(market), play(other)
+    np.testing.assert_allclose(shuffled.equity, result.equity, rtol=1e-9, atol=CCY)
+    np.testing.assert_allclose(shuffled.positions, result.positions[:, order], rtol=1e-9, atol=1e-9)
+
+
+def permuted(market, order):
+    def bars_in(bars):
+        symbols = tuple(bars.symbols[asset] for asset in order)
+        return Bars(*(getattr(bars, name)[:, order] for name in NAMES), bars.bar_end, symbols)
+
+    actions = market.actions
+    names = ("split", "dividend", "delisting", "pay_bar")
+    decisions = market.decisions
+    if not isinstance(decisions, Orders):
+        decisions = type(decisions)(decisions.aligned(market.bars)[:, order])
+    return replace(
+        market,
+        bars=bars_in(market.bars),
+        finer=None if market.finer is None else bars_in(market.finer),
+        actions=Actions(*(getattr(actions, name)[:, order] for name in names)),
+        decisions=decisions,
+    )
+
+
+@law
+@given(markets, st.integers(10, 40))
+def test_what_is_known_later_changes_nothing_earlier(market, cut):
+    whole, changed = play(market), play(changed_from(market, cut))
     np.testing.assert_array_equal(changed.equity[:cut], whole.equity[:cut])
+    np.testing.assert_array_equal(changed.cash[:cut], whole.cash[:cut])
     np.testing.assert_array_equal(changed.positions[:cut], whole.positions[:cut])
-    np.testing.assert_array_equal(changed.fills[changed.fills["bar"] < cut], whole.fills[whole.fills["bar"] < cut])
+    for name in ("fills", "cash_flows", "rejections"):
+        records, others = getattr(whole, name), getattr(changed, name)
+        np.testing.assert_array_equal(others[others["bar"] < cut], records[records["bar"] < cut])
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_run_over_a_prefix_is_the_prefix_of_the_run(seed):
-    market = random_market(seed)
-    cut = 41
-    is_weight = isinstance(market.decisions, TargetWeights)
-    values = market.decisions.weights if is_weight else market.decisions.units
-    part = simulate(
-        market.bars[:cut],
-        type(market.decisions)(values[:cut]),
-        **(market.settings | {"actions": market.actions[:cut]}),
-    )
-    whole = run(market)
+def changed_from(market, cut):
+    """The market with other prices, actions and decisions from a bar on."""
+    rng = np.random.default_rng(cut)
+
+    def mixed(bars, at):
+        later = random_bars(rng, bars.n_bars, bars.n_assets)
+        panels = (np.concatenate([getattr(bars, name)[:at], getattr(later, name)[at:]]) for name in NAMES)
+        return Bars(*panels, bars.bar_end, bars.symbols)
+
+    bars, finer = mixed(market.bars, cut), market.finer
+    if finer is not None:
+        finer = mixed(finer, int(np.searchsorted(finer.bar_end, bars.bar_end[cut - 1], side="right")))
+        panels = {name: getattr(bars, name).copy() for name in NAMES}
+        bars = enclosing(bars, finer, panels, cut)
+    none = Actions.none(bars)
+    pairs = ((getattr(market.actions, name), getattr(none, name)) for name in ("split", "dividend", "delisting"))
+    actions = Actions(*(np.concatenate([a[:cut], b[cut:]]) for a, b in pairs), market.actions.pay_bar)
+    decisions = decided_before(market.decisions, bars, cut, 0.1)
+    return replace(market, bars=bars, finer=finer, actions=actions, decisions=decisions)
+
+
+def enclosing(bars, finer, panels, cut):
+    """Bars that are made of their finer ones from a bar on."""
+    parts = finer.n_bars // bars.n_bars
+    shape = (bars.n_bars, parts, bars.n_assets)
+    ways = {"open": lambda a: a[:, 0], "high": lambda a: a.max(axis=1), "low": lambda a: a.min(axis=1)}
+    ways |= {"close": lambda a: a[:, -1], "volume": lambda a: a.sum(axis=1)}
+    for name, way in ways.items():
+        panels[name][cut:] = way(getattr(finer, name).reshape(shape)[cut:])
+    return Bars(**panels, bar_end=bars.bar_end, symbols=bars.symbols)
+
+
+@law
+@given(markets)
+def test_run_over_a_prefix_is_the_prefix_of_the_run(market):
+    days = market.bars.bar_end.astype("datetime64[D]")
+    cut = int(np.flatnonzero(days[1:] != days[:-1])[-3]) + 1  # a session ends: orders on its close fill there
+    bars, whole = market.bars[:cut], play(market)
+    finer = market.finer
+    if finer is not None:
+        finer = finer[: int(np.searchsorted(finer.bar_end, bars.bar_end[-1], side="right"))]
+    decisions = decided_before(market.decisions, market.bars, cut, 0.0)
+    if not isinstance(decisions, Orders):
+        decisions = type(decisions)(decisions.aligned(market.bars)[:cut])
+    part = play(replace(market, bars=bars, finer=finer, actions=market.actions[:cut], decisions=decisions))
     np.testing.assert_array_equal(part.equity, whole.equity[:cut])
     np.testing.assert_array_equal(part.positions, whole.positions[:cut])
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_order_of_the_assets_does_not_matter(seed):
-    market = random_market(seed)
-    order = np.random.default_rng(seed).permutation(market.bars.n_assets)
-    names = ("open", "high", "low", "close", "volume")
-    bars = Bars(
-        *(getattr(market.bars, name)[:, order] for name in names),
-        market.bars.bar_end,
-        tuple(market.bars.symbols[asset] for asset in order),
-    )
-    is_weight = isinstance(market.decisions, TargetWeights)
-    values = market.decisions.weights if is_weight else market.decisions.units
-    actions = Actions(*(getattr(market.actions, name)[:, order] for name in ("split", "dividend", "delisting")))
-    other = simulate(bars, type(market.decisions)(values[:, order]), **(market.settings | {"actions": actions}))
-    result = run(market)
-    np.testing.assert_allclose(other.equity, result.equity, rtol=1e-9, atol=1e-6)
-    np.testing.assert_allclose(other.positions, result.positions[:, order], rtol=1e-9, atol=1e-6)
+@law
+@given(markets)
+def test_run_repeats_to_the_last_bit_and_changes_none_of_its_inputs(market):
+    before = [np.array(getattr(market.bars, name)) for name in NAMES]
+    first = play(market)
+    _ = first.metrics
+    assert play(market).hash == first.hash
+    for name, array in zip(NAMES, before, strict=True):
+        np.testing.assert_array_equal(getattr(market.bars, name), array)
+
+
+def test_different_runs_have_different_hashes():
+    assert play(random_market(3)).hash != play(random_market(4)).hash
 
 
 def test_buy_and_hold_without_costs_earns_the_price_return():
@@ -143,8 +322,7 @@ def test_splits_of_a_made_up_market_change_no_equity():
     bars = random_bars(rng, 100, 3)
     split = np.where(rng.random((100, 3)) < 0.05, 2.0, 1.0)
     factor = np.cumprod(split, axis=0)
-    names = ("open", "high", "low", "close")
-    traded = Bars(*(getattr(bars, name) / factor for name in names), bars.volume, bars.bar_end, bars.symbols)
+    traded = Bars(*(getattr(bars, name) / factor for name in NAMES[:4]), bars.volume, bars.bar_end, bars.symbols)
     actions = Actions(split, np.zeros((100, 3)), np.full((100, 3), np.nan))
     weights = TargetWeights(rng.uniform(-0.2, 0.4, (100, 3)))
     costs = Costs(commission_bps=3.0, spread_bps=2.0)
@@ -152,6 +330,44 @@ def test_splits_of_a_made_up_market_change_no_equity():
     rescaled = simulate(traded, weights, costs=costs, actions=actions)
     np.testing.assert_allclose(rescaled.equity, plain.equity, rtol=1e-12)
     np.testing.assert_allclose(rescaled.positions / factor, plain.positions, rtol=1e-9, atol=1e-9)
+
+
+@law
+@given(st.integers(0, 10**9), st.sampled_from(("orders", "brackets", "intrabar", "risk")))
+def test_splits_change_no_equity_of_orders_and_levels_of_risk_either(seed, family):
+    market = random_market(seed, family=family)
+    none = Actions.none(market.bars)
+    tick = replace(market.execution, tick_size=0.0, lot_size=0.0, cash_in_lieu=False)
+    costs = Costs(commission_bps=3.0, spread_bps=2.0, impact_coefficient=0.5, volume_share_impact=0.1)
+    market = replace(market, actions=none, execution=tick, costs=costs)
+    at = market.bars.n_bars // 2
+    factor = np.ones((market.bars.n_bars, 1))
+    factor[at:] = 2.0
+    split = none.split.copy()
+    split[at] = 2.0
+    traded = with_bars(market, lambda name, values: values * factor if name == "volume" else values / factor)
+    decisions = split_decisions(market, at)
+    rescaled = replace(traded, actions=Actions(split, none.dividend, none.delisting), decisions=decisions)
+    plain, result = play(market), play(rescaled)
+    np.testing.assert_allclose(result.equity, plain.equity, rtol=1e-9, atol=CCY)
+    np.testing.assert_allclose(result.positions / factor, plain.positions, rtol=1e-9, atol=1e-9)
+
+
+def split_decisions(market, at):
+    """Decisions as they would be made in the new units from a split of 2 on."""
+    decisions, bars = market.decisions, market.bars
+    if isinstance(decisions, TargetWeights):
+        return decisions
+    if isinstance(decisions, TargetUnits):
+        units = np.array(decisions.aligned(bars))
+        units[at:] *= 2.0
+        return TargetUnits(units)
+    frame = decisions.frame.copy()
+    is_new = frame["bar_end"].dt.tz_localize(None).to_numpy() >= bars.bar_end[at]
+    frame.loc[is_new, "quantity"] *= 2.0
+    for name in ("limit_price", "stop_price", "trail"):
+        frame.loc[is_new, name] /= 2.0
+    return Orders(frame)
 
 
 def test_dividend_paid_out_of_the_price_changes_no_equity():
@@ -163,33 +379,13 @@ def test_dividend_paid_out_of_the_price_changes_no_equity():
     assert result.equity.tolist() == [100_000.0] * 4
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@law
+@given(st.integers(0, 10**9))
 def test_costs_only_ever_cost_where_the_units_are_fixed(seed):
     rng = np.random.default_rng(seed)
     bars = random_bars(rng, 60, 3)
     units = TargetUnits(rng.uniform(-20.0, 20.0, (60, 3)))
-    costs = Costs(commission_bps=5.0, commission_fixed=0.1, spread_bps=4.0, slippage_bps=2.0)
-    account = Account(cash=1e6)
-    gross = simulate(bars, units, account=account)
-    net = simulate(bars, units, account=account, costs=costs)
-    assert gross.equity[-1] - net.equity[-1] == pytest.approx(net.costs["total"], abs=1e-6)
-    assert net.costs["total"] == pytest.approx(sum(net.costs[name] for name in ("commission", "spread", "slippage")))
-
-
-def test_run_repeats_to_the_last_bit():
-    assert run(random_market(3)).hash == run(random_market(3)).hash
-    assert run(random_market(3)).hash != run(random_market(4)).hash
-
-
-def test_run_changes_none_of_its_inputs():
-    market = random_market(12)
-    before = [np.array(getattr(market.bars, name)) for name in ("open", "high", "low", "close", "volume")]
-    values = np.array(
-        market.decisions.weights if isinstance(market.decisions, TargetWeights) else market.decisions.units
-    )
-    result = run(market)
-    _ = result.metrics, result.hash
-    for name, array in zip(("open", "high", "low", "close", "volume"), before, strict=True):
-        np.testing.assert_array_equal(getattr(market.bars, name), array)
-    after = market.decisions.weights if isinstance(market.decisions, TargetWeights) else market.decisions.units
-    np.testing.assert_array_equal(after, values)
+    costs = Costs(commission_bps=5.0, commission_fixed=0.1, spread_bps=4.0, slippage_bps=2.0, impact_coefficient=0.1)
+    market = Market(bars, units, account=Account(cash=1e6), execution=Execution())
+    gross, net = play(market), play(replace(market, costs=costs))
+    assert gross.equity[-1] - net.equity[-1] == pytest.approx(net.costs["total"], abs=CCY)

@@ -13,6 +13,7 @@ from engine.account import Account
 from engine.costs import Costs
 from engine.execution import Execution
 from engine.metrics import metrics
+from engine.risk import Risk
 from strategies.errors import SpecError
 from strategies.search import Choices, Range
 from strategies.spec import METRICS, Spec, check_name, load_spec, spec_names
@@ -71,7 +72,39 @@ def test_what_is_left_out_has_its_default():
     assert (spec.account, spec.costs, spec.execution) == (Account(), Costs(), Execution())
 
 
-@pytest.mark.parametrize("text", [FULL, MINIMAL])
+RARE = """\
+account: {maintenance_margin: 0.25, dividends_on: pay_date}
+costs:
+  commission_tiers:
+    - [0, 0.0035]
+    - [300000, 0.002]
+  impact_bars: 10
+execution: {intrabar: ohlc, participation_rate: 0.1, latency_bars: 1}
+risk: {stop_loss_rate: 0.1, time_stop_bars: 5}
+"""
+
+
+def test_rare_settings_are_read_and_said_where_they_are_used():
+    spec = Spec.from_yaml(MINIMAL + RARE, "rare")
+    assert spec.account == Account(maintenance_margin=0.25, dividends_on="pay_date")
+    assert spec.costs == Costs(commission_tiers=((0.0, 0.0035), (300_000.0, 0.002)), impact_bars=10)
+    assert spec.execution == Execution(intrabar="ohlc", participation_rate=0.1, latency_bars=1)
+    assert spec.risk == Risk(stop_loss_rate=0.1, time_stop_bars=5)
+    said = spec.to_dict()
+    assert said["risk"] == {"stop_loss_rate": 0.1, "time_stop_bars": 5}
+    assert said["costs"]["commission_tiers"] == [[0.0, 0.0035], [300_000.0, 0.002]]
+    assert "borrow_rate" not in said["costs"] and "tick_size" not in said["execution"]
+    assert "risk" not in Spec.from_yaml(FULL, "trends").to_dict()
+
+
+def test_rare_settings_at_their_defaults_are_no_part_of_the_hash():
+    plain = Spec.from_yaml(MINIMAL, "a")
+    said = "costs: {borrow_rate: 0, commission_tiers: []}\nrisk: {stop_loss_rate: 0}\nexecution: {latency_bars: 0}\n"
+    assert Spec.from_yaml(MINIMAL + said, "a").hash == plain.hash
+    assert Spec.from_yaml(MINIMAL + "risk: {stop_loss_rate: 0.1}", "a").hash != plain.hash
+
+
+@pytest.mark.parametrize("text", [FULL, MINIMAL, MINIMAL + RARE])
 def test_a_spec_survives_yaml_pickle_and_copies(text):
     spec = Spec.from_yaml(text, "trends")
     for again in (Spec.from_yaml(spec.to_yaml(), "trends"), pickle.loads(pickle.dumps(spec)), copy.deepcopy(spec)):
@@ -120,6 +153,17 @@ def test_the_hash_is_the_same_on_every_machine_and_day():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("risk: {stop_los_rate: 0.1}", "line 3: risk.stop_los_rate is unknown; did you mean 'stop_loss_rate'"),
+        ("rsik: {stop_loss_rate: 0.1}", "line 3: rsik is unknown; did you mean 'risk'"),
+        ("risk: {stop_loss_rate: 1}", "line 3: stop_loss_rate must be at least 0 .off. and below 1, was 1.0"),
+        ("risk: {time_stop_bars: 1.5}", "line 3: risk.time_stop_bars must be a whole number, was 1.5"),
+        ("execution: {intrabar: olch}", "was 'olch'; did you mean 'olhc'"),
+        ("costs: {commission_tiers: 5}", "line 3: costs.commission_tiers must be a list, was 5"),
+        (
+            "costs: {commission_tiers: [[0, '1']]}",
+            r"commission_tiers\[0\] must be zero or positive, and finite, was '1'",
+        ),
+        ("costs: {commission_tiers: [[5, 1]]}", "commission_tiers must start from 0 units, started from 5.0"),
         ("costs: {comission_bps: 1}", "s.yaml, line 3: costs.comission_bps is unknown; did you mean 'commission_bps'"),
         ("parmeters: {fast: 3}", "line 3: parmeters is unknown; did you mean 'parameters'"),
         ("parameters:\n  fats: 3", "line 4: parameters.fats is unknown; did you mean 'fast'"),

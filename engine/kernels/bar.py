@@ -1,0 +1,176 @@
+"""The parts of a bar around its matching, and the walk through the assets inside it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.actions import Events
+from engine.jit import step
+from engine.kernels.corporate_actions import apply_actions_nb, pay_dividends_nb
+from engine.kernels.financing import charge_overnight_nb, note_overnight_nb
+from engine.kernels.inside import inside_nb
+from engine.kernels.lifecycle import is_active_nb
+from engine.kernels.marking import mark_all_nb, mark_held_nb
+from engine.kernels.state import (
+    AGENDA,
+    AT_OPEN,
+    HELD,
+    INSIDE,
+    Book,
+    Finer,
+    Market,
+    Records,
+    Rules,
+)
+from engine.records import MARKET, MOC, MOO, TRAILING_STOP
+
+
+@step
+def begin_bar_nb(
+    book: Book,
+    market: Market,
+    events: Events,
+    orders: np.ndarray | None,
+    event: int,
+    t: int,
+    rules: Rules,
+    records_out: Records,
+) -> int:
+    """Open bar t: what financing will be charged on, dividends that are due, corporate actions.
+
+    Return the first event after it.
+    """
+    if rules.n_tiers > 0 and market.calendar[t]["month"] != book.state.month:
+        book.state.month = market.calendar[t]["month"]
+        book.state.month_units = 0.0
+    if rules.has_financing and market.calendar[t]["nights"] > 0:
+        note_overnight_nb(book)
+    if book.state.n_unpaid > 0:
+        pay_dividends_nb(book, events, t, records_out)
+    if event < events.bar.size and events.bar[event] == t:
+        event = apply_actions_nb(book, orders, events, event, t, rules, records_out)
+    return event
+
+
+@step
+def end_trading_nb(
+    book: Book, market: Market, orders: np.ndarray | None, t: int, rules: Rules, records_out: Records
+) -> tuple[float, float]:
+    """Move what trails, charge the night, mark at the close; return equity and gross exposure."""
+    if orders is not None and book.state.n_live > 0:
+        trail_orders_nb(book, market, orders, t, rules)
+    if rules.trailing > 0.0:
+        trail_positions_nb(book, market, t, rules)
+    if rules.has_financing and market.calendar[t]["nights"] > 0:
+        charge_overnight_nb(book, market.calendar[t]["nights"], t, rules, records_out)
+    if market.has_gaps:
+        mark_all_nb(book, market.close, t)
+    return mark_held_nb(book, market.close, t)
+
+
+@step
+def trade_inside_nb(
+    book: Book, market: Market, finer: Finer, orders: np.ndarray | None, t: int, rules: Rules, records_out: Records
+) -> None:
+    """Fill what the insides of the assets' bars touch.
+
+    Positions without orders of their own first (their exits need no cash), then the others by their oldest order.
+    """
+    if not rules.has_risk and book.state.n_live == 0:
+        return
+    n_ordered, n_assets = list_assets_nb(book, orders, t, rules)
+    for i in range(n_assets):
+        asset = book.lists[AGENDA, (i + n_ordered) % n_assets]
+        if np.isnan(market.open[t, asset]):
+            continue
+        is_whole = not finer.is_used or finer.start[t + 1] == finer.start[t]
+        first = 0 if is_whole else finer.start[t]
+        end = 1 if is_whole else finer.start[t + 1]
+        for s in range(first, end):
+            if is_whole:
+                open_, high, low, close = market.open[t, asset], market.high[t, asset], market.low[t, asset], market.close[t, asset]
+            else:
+                open_, high, low, close = finer.open[s, asset], finer.high[s, asset], finer.low[s, asset], finer.close[s, asset]
+                if np.isnan(open_):
+                    continue
+                if s > first:
+                    see_whole_bars_nb(book, orders, asset)
+            inside_nb(book, market, orders, asset, open_, high, low, close, is_whole, t, rules, records_out)
+
+
+@step
+def list_assets_nb(book: Book, orders: np.ndarray | None, t: int, rules: Rules) -> tuple[int, int]:
+    """Put the assets to look into on the agenda, those with orders first; return how many these and all are."""
+    n_listed = 0
+    if orders is not None:
+        n_listed = list_ordered_nb(book, orders, t, rules)
+    n_ordered = n_listed
+    if rules.has_risk:
+        for i in range(book.state.n_held):
+            asset = book.lists[HELD, i]
+            if book.holding[asset]["visited_bar"] != t:
+                book.lists[AGENDA, n_listed] = asset
+                n_listed += 1
+    return n_ordered, n_listed
+
+
+@step
+def list_ordered_nb(book: Book, orders: np.ndarray, t: int, rules: Rules) -> int:
+    """Put the assets with orders that work inside bars on the agenda, oldest orders first; return how many."""
+    n_listed = 0
+    for i in range(book.state.n_live):
+        number = book.live[i]
+        kind, asset = orders[number]["kind"], orders[number]["asset"]
+        if kind == MARKET or kind == MOO or kind == MOC or book.holding[asset]["visited_bar"] == t:
+            continue
+        if is_active_nb(orders, number, t, rules):
+            book.holding[asset]["visited_bar"] = t
+            book.lists[AGENDA, n_listed] = asset
+            n_listed += 1
+    return n_listed
+
+
+@step
+def see_whole_bars_nb(book: Book, orders: np.ndarray | None, asset: int) -> None:
+    """Let what began inside an earlier finer bar see the whole of the next ones."""
+    if book.holding[asset]["began"] == INSIDE:
+        book.holding[asset]["began"] = AT_OPEN
+    if orders is not None:
+        for i in range(book.state.n_live):
+            number = book.live[i]
+            if orders[number]["asset"] == asset and orders[number]["began"] == INSIDE:
+                orders[number]["began"] = AT_OPEN
+
+
+@step
+def trail_orders_nb(book: Book, market: Market, orders: np.ndarray, t: int, rules: Rules) -> None:
+    """Move what trailing stops trail by bar t, after its test; what began inside the bar knows only its close."""
+    for i in range(book.state.n_live):
+        number = book.live[i]
+        order = orders[number]
+        asset = order["asset"]
+        if order["kind"] != TRAILING_STOP or np.isnan(market.close[t, asset]):
+            continue
+        if not is_active_nb(orders, number, t, rules):
+            continue
+        is_buy = order["quantity"] > 0.0
+        reach = market.low[t, asset] if is_buy else market.high[t, asset]
+        if order["began"] == INSIDE or rules.trail_on_close:
+            reach = market.close[t, asset]
+        reference = order["reference"]
+        order["reference"] = min(reference, reach) if is_buy else max(reference, reach)
+
+
+@step
+def trail_positions_nb(book: Book, market: Market, t: int, rules: Rules) -> None:
+    """Move the extremes of positions by bar t, after its test; what was entered inside the bar knows its close."""
+    for i in range(book.state.n_held):
+        asset = book.lists[HELD, i]
+        if np.isnan(market.close[t, asset]):
+            continue
+        holding = book.holding[asset]
+        is_long = book.position[asset] > 0.0
+        reach = market.high[t, asset] if is_long else market.low[t, asset]
+        if holding["entry_bar"] == t and holding["began"] != AT_OPEN:
+            reach = market.close[t, asset]
+        holding["extreme"] = max(holding["extreme"], reach) if is_long else min(holding["extreme"], reach)

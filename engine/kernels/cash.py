@@ -1,0 +1,154 @@
+"""What cash or margin allows of the buys of a moment."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.jit import step
+from engine.kernels.book import NOISE, equity_at_nb
+from engine.kernels.fees import adverse_moves_nb, commission_due_nb
+from engine.kernels.state import (
+    MARGIN_POLICY,
+    REJECT,
+    Book,
+    Floats,
+    Market,
+    Rules,
+)
+
+# Cash for less than this share of the buys is what rounding left of an account that is spent: it buys nothing.
+DUST = 1e-9
+# Where the search for an affordable share stops.
+SHARE_NOISE = 1e-15
+
+
+@step
+def is_queued_nb(position: float, quantity: float, rules: Rules) -> bool:
+    """Return whether a fill has to wait for the others of its moment: a buy, or what raises a margined position."""
+    if rules.cash_policy == MARGIN_POLICY:
+        return abs(position + quantity) > abs(position)
+    return quantity > 0.0
+
+
+@step
+def queue_nb(
+    book: Book, n_queued: int, asset: int, order: int, kind: int, quantity: float, reference: float, limit: float
+) -> int:
+    """Queue a fill and return the new length of the queue."""
+    queued = book.group[n_queued]
+    queued["asset"] = asset
+    queued["order"] = order
+    queued["kind"] = kind
+    queued["quantity"] = quantity
+    queued["reference"] = reference
+    queued["limit"] = limit
+    return n_queued + 1
+
+
+@step
+def affordable_share_nb(
+    book: Book, market: Market, orders: np.ndarray | None, price: Floats, n_queued: int, t: int, rules: Rules
+) -> float:
+    """Return the largest share in [0, 1] of all that is queued that cash (or margin) allows, costs included.
+
+    Costs grow with the share. Where a minimum, a maximum or impact bends them the share is searched:
+    interpolation is exact once both ends lie on one straight piece, and every second step halves the interval
+    to get there.
+    """
+    equity, exposure = 0.0, 0.0
+    if rules.leverage > 1.0 or rules.cash_policy == MARGIN_POLICY:
+        equity, exposure = equity_at_nb(book, price, t)
+    spendable = book.state.cash + (rules.leverage - 1.0) * max(equity, 0.0)
+    low, low_cost = 0.0, 0.0
+    high, high_cost = 1.0, 0.0
+    share = 1.0
+    for attempt in range(200):
+        cost, fixed, more_exposure, paid = cost_of_queue_nb(book, market, orders, price, n_queued, share, t, rules)
+        if attempt == 0:
+            if rules.cash_policy == MARGIN_POLICY:
+                is_within = exposure + more_exposure <= rules.leverage * (equity - paid) * (1.0 + NOISE)
+                return 1.0 if is_within else 0.0
+            if cost <= spendable * (1.0 + NOISE):
+                return 1.0
+            if rules.cash_policy == REJECT or spendable <= 0.0:
+                return 0.0
+            if rules.is_linear:
+                return max((spendable - fixed) / (cost - fixed), 0.0)
+            high_cost = cost
+        elif abs(cost - spendable) <= SHARE_NOISE * spendable:
+            return share
+        elif cost < spendable:
+            low, low_cost = share, cost
+        else:
+            high, high_cost = share, cost
+        if high - low <= SHARE_NOISE:
+            break
+        share = 0.5 * (low + high)
+        if attempt % 2 == 0:
+            share = low + (high - low) * (spendable - low_cost) / (high_cost - low_cost)
+    return low
+
+
+@step
+def cost_of_queue_nb(
+    book: Book,
+    market: Market,
+    orders: np.ndarray | None,
+    price: Floats,
+    n_queued: int,
+    share: float,
+    t: int,
+    rules: Rules,
+) -> tuple[float, float, float, float]:
+    """Return what a share of all that is queued takes (ccy).
+
+    Its cash; the fixed commissions in that; by how much gross exposure grows; and by how much equity falls.
+    """
+    cost, fixed, exposure, paid = 0.0, 0.0, 0.0, 0.0
+    month_units = book.state.month_units
+    for i in range(n_queued):
+        queued = book.group[i]
+        asset, reference = queued["asset"], queued["reference"]
+        quantity = queued["quantity"] * share
+        size = abs(quantity)
+        side = 1.0 if quantity > 0.0 else -1.0
+        spread, slippage, impact = adverse_moves_nb(
+            book, market, asset, side, size, reference, queued["limit"], queued["kind"], t, rules
+        )
+        value = size * (reference + side * (spread + slippage + impact))
+        commission = commission_of_queued_nb(book, orders, asset, queued["order"], size, value, month_units, rules)
+        month_units += size
+        cost += value + commission
+        fixed += rules.commission_fixed
+        if rules.cash_policy == MARGIN_POLICY:
+            now = book.mark[asset] if np.isnan(price[t, asset]) else price[t, asset]
+            position = book.position[asset]
+            exposure += (abs(position + quantity) - abs(position)) * now
+            paid += (spread + slippage + impact) * size + commission + quantity * (reference - now)
+    return cost, fixed, exposure, paid
+
+
+@step
+def commission_of_queued_nb(
+    book: Book, orders: np.ndarray | None, asset: int, order: int, size: float, value: float, month_units: float, rules: Rules
+) -> float:
+    """Return what a fill would pay of its order's commission, without counting it in."""
+    if orders is not None and order >= 0:
+        paid = orders[order]
+        due = commission_due_nb(
+            paid["size_filled"] + size,
+            paid["value_filled"] + value,
+            max(month_units - paid["size_filled"], 0.0),
+            rules,
+        )
+        return max(due - paid["commission"], 0.0)
+    if rules.participation == np.inf:
+        return commission_due_nb(size, value, month_units, rules)
+    target = book.holding[asset]
+    due = commission_due_nb(
+        target["size_filled"] + size,
+        target["value_filled"] + value,
+        max(month_units - target["size_filled"], 0.0),
+        rules,
+    )
+    return max(due - target["commission"], 0.0)

@@ -1,0 +1,99 @@
+"""Where inside a bar an order or a level of Risk is met, and at which price."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.jit import step
+from engine.kernels.state import (
+    ADAPTIVE,
+    OHLC,
+    Book,
+    Rules,
+)
+from engine.records import LIMIT, STOP, STOP_LIMIT, STOP_LOSS, TRAILING_LOSS, TRAILING_STOP
+
+# Places on the path of a bar: 0 at the open, 1 and 2 at its extremes, 3 at the close. Beyond: never.
+NEVER = np.inf
+
+
+@step
+def path_nb(open_: float, high: float, low: float, close: float, position: float, rule: int) -> tuple[float, float]:
+    """Return the first and the second extreme of a bar's path."""
+    high_first = rule == OHLC
+    if rule == ADAPTIVE:
+        up, down = high - open_, open_ - low
+        high_first = up < down or (up == down and position < 0.0)
+    return (high, low) if high_first else (low, high)
+
+
+@step
+def place_nb(level: float, is_rise: bool, start: float, now: float, first: float, second: float, last: float) -> float:
+    """Return the place from `start` (price `now`) on where a path first is at or beyond a level, NEVER if nowhere.
+
+    The path runs from the open by `first` and `second` to `last`; `is_rise`: at or above the level.
+    """
+    price = now
+    for leg in range(3):
+        if start >= leg + 1.0:
+            continue
+        end = first if leg == 0 else (second if leg == 1 else last)
+        begin = max(start, float(leg))
+        is_there = price >= level if is_rise else price <= level
+        if is_there:
+            return begin
+        reaches = end >= level if is_rise else end <= level
+        if reaches:
+            return begin + (level - price) / (end - price) * (leg + 1.0 - begin)
+        price = end
+    return NEVER
+
+
+@step
+def stop_level_nb(orders: np.ndarray, number: int) -> float:
+    """Return the price that triggers a stop, stop limit or trailing stop."""
+    order = orders[number]
+    if order["kind"] != TRAILING_STOP:
+        return order["stop_price"]
+    side = 1.0 if order["quantity"] > 0.0 else -1.0
+    if np.isnan(order["trail"]):
+        return order["reference"] * (1.0 + side * order["trail_rate"])
+    return order["reference"] + side * order["trail"]
+
+
+@step
+def is_stop_nb(orders: np.ndarray, number: int) -> bool:
+    """Return whether an order waits for the price to move against it: a stop that is not yet triggered."""
+    order = orders[number]
+    kind = order["kind"]
+    return order["is_triggered"] == 0 and (kind == STOP or kind == TRAILING_STOP or kind == STOP_LIMIT)
+
+
+@step
+def is_limit_nb(orders: np.ndarray, number: int) -> bool:
+    """Return whether an order works as a limit now."""
+    order = orders[number]
+    return order["kind"] == LIMIT or (order["kind"] == STOP_LIMIT and order["is_triggered"] == 1)
+
+
+@step
+def risk_stop_nb(book: Book, asset: int, rules: Rules) -> tuple[float, int]:
+    """Return the nearer one of a position's stop and trailing level (NaN: none) and its kind."""
+    side = 1.0 if book.position[asset] > 0.0 else -1.0
+    level, kind = np.nan, STOP_LOSS
+    if rules.stop_loss > 0.0:
+        level = book.holding[asset]["entry_price"] * (1.0 - side * rules.stop_loss)
+    if rules.trailing > 0.0:
+        trailing = book.holding[asset]["extreme"] * (1.0 - side * rules.trailing)
+        if np.isnan(level) or side * trailing > side * level:
+            level, kind = trailing, TRAILING_LOSS
+    return level, kind
+
+
+@step
+def risk_profit_nb(book: Book, asset: int, rules: Rules) -> float:
+    """Return the level at which a position's profit is taken, NaN: none."""
+    if rules.take_profit == 0.0:
+        return np.nan
+    side = 1.0 if book.position[asset] > 0.0 else -1.0
+    return book.holding[asset]["entry_price"] * (1.0 + side * rules.take_profit)

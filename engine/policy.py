@@ -1,0 +1,7 @@
+"""Policies: compiled bar functions."""
+
+from __future__ import annotations
+
+
+class Policy:
+    """A compiled bar function."""

@@ -1,0 +1,175 @@
+"""From checked settings to what the kernels take: rates as fractions, names as numbers, the calendar of the bars."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.account import Account
+from engine.actions import Actions, Events
+from engine.bars import Bars
+from engine.costs import Costs
+from engine.errors import InputError
+from engine.execution import CASH_POLICIES, CHILDREN_FROM, INTRABAR_RULES, Execution
+from engine.kernels.liquidity import liquidity_nb
+from engine.kernels.state import CALENDAR, LIQUIDITY, MAX_TIERS, RULES, Finer, Market, Rules
+from engine.panels import place, read_only
+from engine.risk import Risk
+
+_NO_NUMBERS = read_only(np.empty(0, dtype=np.int64))
+_NO_VALUES = read_only(np.empty(0, dtype=np.float64))
+_NO_PANEL = read_only(np.empty((0, 0), dtype=np.float64))
+_NO_LIQUIDITY = read_only(np.empty((0, 0), dtype=LIQUIDITY))
+_NO_CALENDAR = read_only(np.empty(0, dtype=CALENDAR))
+NO_EVENTS = Events(_NO_NUMBERS, _NO_NUMBERS, _NO_VALUES, _NO_VALUES, _NO_VALUES, _NO_NUMBERS, _NO_NUMBERS)
+NO_FINER = Finer(_NO_PANEL, _NO_PANEL, _NO_PANEL, _NO_PANEL, _NO_NUMBERS, False)
+
+
+def market_of(
+    bars: Bars, costs: Costs, execution: Execution, events: Events, *, has_nights: bool, has_orders: bool
+) -> Market:
+    """Return the prices and, as far as the settings ask for it, the calendar and the liquidity of the bars.
+
+    Raises `InputError` where a setting needs volumes and one is not known.
+    """
+    needs_volume = (
+        execution.participation_rate < math.inf or costs.impact_coefficient > 0.0 or costs.volume_share_impact > 0.0
+    )
+    if needs_volume:
+        _check_volumes(bars)
+    liquidity = _NO_LIQUIDITY
+    if costs.impact_coefficient > 0.0:
+        liquidity = _liquidity(bars, events, costs.impact_bars)
+    calendar = _NO_CALENDAR
+    if has_nights or has_orders or costs.commission_tiers:
+        calendar = _calendar(bars)
+    if execution.timing == "next_close":
+        # A bar is its close alone.
+        return Market(*(bars.close,) * 4, bars.volume, liquidity, calendar, bars.has_gaps)
+    return Market(bars.open, bars.high, bars.low, bars.close, bars.volume, liquidity, calendar, bars.has_gaps)
+
+
+def finer_of(finer: Bars | None, bars: Bars) -> Finer:
+    """Return finer bars and where those of each bar stand; raises `InputError` where they have other symbols."""
+    if finer is None:
+        return NO_FINER
+    if finer.symbols != bars.symbols:
+        raise InputError(f"finer bars must have the symbols of the bars {bars.symbols}, had {finer.symbols}")
+    start = np.zeros(bars.n_bars + 1, dtype=np.int64)
+    start[1:] = np.searchsorted(finer.bar_end, bars.bar_end, side="right")
+    return Finer(finer.open, finer.high, finer.low, finer.close, start, True)
+
+
+def events_of(actions: Actions | None, bars: Bars) -> Events:
+    """Return the corporate actions of a run as a list."""
+    if actions is None:
+        return NO_EVENTS
+    if actions.split.shape != bars.close.shape:
+        raise InputError(f"actions must have the shape of the bars {bars.close.shape}, had {actions.split.shape}")
+    return actions.events
+
+
+def rules_of(account: Account, costs: Costs, execution: Execution, risk: Risk) -> Rules:
+    """Return the settings as plain numbers."""
+    if execution.timing == "same_close" and execution.latency_bars > 0:
+        raise InputError(f"latency_bars must be 0 with timing 'same_close', was {execution.latency_bars}")
+    nightly = 1.0 / account.day_count
+    has_risk = any(getattr(risk, field.name) for field in fields(risk))
+    is_linear = (
+        costs.commission_min == 0.0
+        and costs.commission_max_rate == math.inf
+        and not costs.commission_tiers
+        and costs.impact_coefficient == 0.0
+        and costs.volume_share_impact == 0.0
+        and execution.participation_rate == math.inf
+        and not execution.slip_within_bar
+    )
+    rules = np.zeros(1, dtype=RULES).view(np.recarray)[0]
+    rules.cash = account.cash
+    rules.leverage = account.leverage
+    rules.allow_short = account.allow_short
+    rules.maintenance_margin = account.maintenance_margin
+    rules.cash_rate = account.cash_rate * nightly
+    rules.debit_rate = account.debit_rate * nightly
+    rules.borrow_rate = costs.borrow_rate * nightly
+    rules.pays_on_ex_date = account.dividends_on == "ex_date"
+    rules.commission_rate = costs.commission_bps / 10_000.0
+    rules.commission_fixed = costs.commission_fixed
+    rules.commission_per_share = 0.0 if costs.commission_tiers else costs.commission_per_share
+    rules.commission_min = costs.commission_min
+    rules.commission_max_rate = costs.commission_max_rate
+    rules.min_beats_max = costs.commission_min_beats_max
+    rules.sell_fee_rate = costs.sell_fee_rate
+    rules.sell_fee_per_share = costs.sell_fee_per_share
+    rules.sell_fee_max = costs.sell_fee_max
+    rules.spread_rate = costs.spread_bps / 20_000.0
+    rules.slippage_rate = costs.slippage_bps / 10_000.0
+    rules.slippage_ccy = costs.slippage_ticks * execution.tick_size
+    rules.impact = costs.impact_coefficient
+    rules.volume_share_impact = costs.volume_share_impact
+    rules.volume_share_limit = costs.volume_share_limit
+    rules.timing = 1 if execution.timing == "same_close" else 0
+    rules.latency = execution.latency_bars
+    rules.participation = execution.participation_rate
+    rules.lot_size = execution.lot_size
+    rules.tick_size = execution.tick_size
+    rules.cash_policy = CASH_POLICIES.index(execution.cash_policy)
+    rules.intrabar = INTRABAR_RULES.index(execution.intrabar)
+    rules.children_from = CHILDREN_FROM.index(execution.children_from)
+    rules.limit_touch = execution.limit_touch
+    rules.stop_slippage = execution.stop_slippage
+    rules.limit_slippage = execution.limit_slippage
+    rules.slip_within_bar = execution.slip_within_bar
+    rules.trail_on_close = execution.trail_on_close
+    rules.cash_in_lieu = execution.cash_in_lieu
+    rules.stop_loss = risk.stop_loss_rate
+    rules.take_profit = risk.take_profit_rate
+    rules.trailing = risk.trailing_stop_rate
+    rules.time_stop = risk.time_stop_bars
+    rules.has_risk = has_risk
+    rules.has_financing = account.cash_rate != 0.0 or account.debit_rate != 0.0 or costs.borrow_rate != 0.0
+    rules.is_linear = is_linear
+    rules.n_tiers = len(costs.commission_tiers)
+    if costs.commission_tiers:
+        if rules.n_tiers > MAX_TIERS:
+            raise InputError(f"commission_tiers must be at most {MAX_TIERS}, were {rules.n_tiers}")
+        rules.tiers[: rules.n_tiers] = costs.commission_tiers
+    return rules
+
+
+def _check_volumes(bars: Bars) -> None:
+    is_unknown = np.isnan(bars.volume) & ~np.isnan(bars.close)
+    if is_unknown.any():
+        where = np.unravel_index(int(np.argmax(is_unknown)), is_unknown.shape)
+        at = place((int(where[0]), int(where[1])), bars.bar_end, bars.symbols)
+        raise InputError(
+            f"participation_rate, impact_coefficient and volume_share_impact need volumes, volume was NaN for {at}"
+        )
+
+
+def _liquidity(bars: Bars, events: Events, n_bars: int) -> NDArray[Any]:
+    n_assets = bars.n_assets
+    liquidity = np.empty(bars.close.shape, dtype=LIQUIDITY)
+    liquidity_nb(
+        bars.close,
+        bars.volume,
+        events,
+        np.full(n_assets, np.nan),
+        np.zeros((n_assets, n_bars)),
+        np.zeros((n_assets, n_bars)),
+        np.zeros(n_assets, dtype=np.int64),
+        liquidity,
+    )
+    return liquidity
+
+
+def _calendar(bars: Bars) -> NDArray[Any]:
+    calendar = np.empty(bars.n_bars, dtype=CALENDAR)
+    calendar["session"] = bars.bar_end.astype("datetime64[D]").astype(np.int64)
+    calendar["month"] = bars.bar_end.astype("datetime64[M]").astype(np.int64)
+    calendar["nights"] = np.diff(calendar["session"], prepend=calendar["session"][:1])
+    return calendar
