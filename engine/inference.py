@@ -7,12 +7,19 @@ excess instead is a mistake found in several libraries, and moves the result by 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from engine.errors import InputError
+from engine.panels import Floats
 
 _NORMAL = NormalDist()
 _EULER_GAMMA = 0.5772156649015329
+# Cells of one matrix of resampled returns held at a time.
+_CELLS = 1 << 20
 
 
 def sharpe_error(sharpe: float, n: int, skew: float = 0.0, kurtosis: float = 3.0) -> float:
@@ -86,6 +93,87 @@ def minimum_backtest_length(n_trials: int, sharpe: float = 1.0) -> float:
     return (expected_maximum_sharpe(n_trials, 1.0) / sharpe) ** 2
 
 
+def effective_trials(n_trials: int, mean_correlation: float) -> float:
+    """Return how many independent trials n trials are worth whose returns correlate by so much on average.
+
+    rho + (1 - rho) n, Bailey and Lopez de Prado (2014): deflate with it and with all trials, and show both.
+    """
+    _check_count("n_trials", n_trials, 1)
+    if not 0.0 <= mean_correlation <= 1.0:
+        raise InputError(f"mean_correlation must be between 0 and 1, was {mean_correlation}")
+    return mean_correlation + (1.0 - mean_correlation) * n_trials
+
+
+def annual_factor(periods_per_year: int, autocorrelations: Sequence[float] = ()) -> float:
+    """Return what a per-bar Sharpe ratio is multiplied by to be annual, given the returns' autocorrelations.
+
+    q / sqrt(q + 2 sum over k < q of (q - k) rho_k) for q bars a year, rho_k from lag 1 on and 0 past the end;
+    independent returns: sqrt(q). Lo (2002).
+    """
+    _check_count("periods_per_year", periods_per_year, 1)
+    q = periods_per_year
+    scale = q + 2.0 * sum((q - lag) * rho for lag, rho in enumerate(autocorrelations[: q - 1], start=1))
+    if not 0.0 < scale < math.inf:
+        raise InputError(f"autocorrelations must be those of a process, gave a variance of {scale} bars a year")
+    return q / math.sqrt(scale)
+
+
+def bootstrap_sharpe(
+    returns: ArrayLike,
+    *,
+    seed: int,
+    n_samples: int = 2_000,
+    mean_block_bars: float = 10.0,
+    periods_per_year: float = 252.0,
+) -> Floats:
+    """Return annual Sharpe ratios float64[n_samples] of returns drawn anew in blocks; quantiles of them are bands.
+
+    The stationary bootstrap (Politis and Romano 1994, JASA 89): blocks begin anywhere and have geometric lengths, so
+    that what returns have to do with those just before them is kept. A sample without variance is NaN. The same seed
+    gives the same samples.
+
+    Parameters
+    ----------
+    returns : float64[n_bars]
+    seed : int
+        Of NumPy's default generator.
+    mean_block_bars : float
+        At least 1 (independent draws); longer where returns are autocorrelated.
+
+    Raises
+    ------
+    InputError
+        Returns are not finite or fewer than two; or a setting is out of its range.
+    """
+    series = np.ascontiguousarray(returns, dtype=np.float64)
+    if series.ndim != 1 or series.size < 2 or not np.isfinite(series).all():
+        raise InputError(f"returns must be two or more finite numbers on one axis, had shape {series.shape}")
+    _check_count("n_samples", n_samples, 1)
+    _check_count("mean_block_bars", mean_block_bars, 1)
+    generator = np.random.default_rng(seed)
+    sharpes = np.empty(n_samples)
+    n_at_once = max(1, _CELLS // series.size)
+    for first in range(0, n_samples, n_at_once):
+        drawn = series[_blocks(generator, min(n_at_once, n_samples - first), series.size, mean_block_bars)]
+        deviation = drawn.std(axis=1, ddof=1)
+        is_flat = deviation < 1e-12
+        sharpes[first : first + n_at_once] = np.where(
+            is_flat, np.nan, drawn.mean(axis=1) / np.where(is_flat, 1.0, deviation)
+        )
+    return sharpes * math.sqrt(periods_per_year)
+
+
+def _blocks(generator: np.random.Generator, n_samples: int, n: int, mean_block_bars: float) -> np.ndarray:
+    """Return int64[n_samples, n] places of the stationary bootstrap; the series is a ring."""
+    bars = np.arange(n)
+    starts = generator.integers(0, n, (n_samples, n))
+    begins = generator.random((n_samples, n)) < 1.0 / mean_block_bars
+    begins[:, 0] = True
+    begun = np.maximum.accumulate(np.where(begins, bars, 0), axis=1)
+    places: np.ndarray = (np.take_along_axis(starts, begun, axis=1) + bars - begun) % n
+    return places
+
+
 def _variance_factor(sharpe: float, skew: float, kurtosis: float) -> float:
     factor = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
     if not 0.0 < factor < math.inf:
@@ -96,6 +184,6 @@ def _variance_factor(sharpe: float, skew: float, kurtosis: float) -> float:
     return factor
 
 
-def _check_count(name: str, value: int, least: int) -> None:
+def _check_count(name: str, value: float, least: int) -> None:
     if not value >= least or not math.isfinite(value):
         raise InputError(f"{name} must be at least {least}, was {value}")

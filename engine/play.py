@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ from engine.kernels.state import (
     Rules,
 )
 from engine.orders import Orders
-from engine.panels import place, read_only
+from engine.panels import Floats, place, read_only
 from engine.policy import Policy
 from engine.preparation import events_of, finer_of, market_of, rules_of
 from engine.records import CASH_FLOW, FILL, ORDER, REJECTION
@@ -42,6 +43,9 @@ _NO_BARS = read_only(np.empty(0, dtype=np.int64))
 _NO_TARGETS = read_only(np.empty((0, 0), dtype=np.float64))
 _NO_PLAN = Plan(_NO_BARS, _NO_BARS, _NO_TARGETS, False)
 _NO_ORDERS = np.empty(0, dtype=ORDER)
+# Books of a thread, by size; a few are enough for runs over the same markets.
+_BOOKS = threading.local()
+_MOST_BOOKS = 8
 _KINDS = (TargetWeights, TargetUnits, Orders, Policy)
 
 
@@ -60,11 +64,26 @@ class Capacity(NamedTuple):
     cash_flows: int = 0
     rejections: int = 0
 
+    def records(self) -> Records:
+        """Return empty records of this size."""
+        if self == _NOTHING:
+            return _NO_RECORDS
+        return Records(
+            np.empty(self.fills, dtype=FILL),
+            np.empty(self.cash_flows, dtype=CASH_FLOW),
+            np.empty(self.rejections, dtype=REJECTION),
+        )
+
+
+_NOTHING = Capacity()
+_NO_RECORDS = Records(np.empty(0, dtype=FILL), np.empty(0, dtype=CASH_FLOW), np.empty(0, dtype=REJECTION))
+
 
 class Played(NamedTuple):
-    """The state after a pass, and what it has written."""
+    """What a pass left: the last state, the last marks float64[n_assets], orders, records and the account's curves."""
 
-    book: Book
+    state: Any
+    mark: Floats
     orders: NDArray[Any]
     records: Records
     curves: Curves
@@ -72,7 +91,7 @@ class Played(NamedTuple):
     @property
     def capacity(self) -> Capacity:
         """What a pass has to have room for to write every record of the run."""
-        state = self.book.state
+        state = self.state
         return Capacity(int(state.n_fills), int(state.n_cash_flows), int(state.n_rejections))
 
 
@@ -116,26 +135,21 @@ class Setting:
         market = market_of(bars, costs, execution, events, has_nights=rules.has_financing, has_orders=has_orders)
         return cls(bars, market, finer_of(finer, bars), events, rules)
 
-    def play(self, instructions: Instructions, capacity: Capacity = Capacity()) -> Played:  # noqa: B008
+    def play(self, instructions: Instructions, capacity: Capacity = _NOTHING) -> Played:
         """Return the state and the records after all bars; equal passes give equal bits.
 
         Raises `InputError` naming a weight that has no price to be sized with.
         """
         n_bars, n_assets = self.bars.close.shape
-        orders = instructions.orders.copy() if instructions.orders.size else _NO_ORDERS
-        no_orders = None if orders.size == 0 else orders
-        book = new_book(n_assets, orders, self.rules, self.events.bar.size)
-        records = Records(
-            fills=np.empty(capacity.fills, dtype=FILL),
-            cash_flows=np.empty(capacity.cash_flows, dtype=CASH_FLOW),
-            rejections=np.empty(capacity.rejections, dtype=REJECTION),
-        )
-        curves = Curves(np.empty(n_bars), np.empty(n_bars), np.empty(n_bars))
-        plan = instructions.plan
         if instructions.policy is not None:
-            return instructions.policy.play(self, book, records)
+            return instructions.policy.play(self, capacity)
+        orders = instructions.orders.copy() if instructions.orders.size else None
+        n_orders = 0 if orders is None else orders.size
+        book = book_of(n_assets, n_orders, int(self.rules.latency), self.events.bar.size)
+        records, curves = capacity.records(), new_curves(n_bars)
+        plan = instructions.plan
         status, bar, asset = bar_loop_nb(
-            book, self.market, self.finer, self.events, plan, no_orders, self.rules, records, curves
+            book, self.market, self.finer, self.events, plan, orders, self.rules, records, curves
         )
         if status == UNPRICED:
             at = place((bar, asset), self.bars.bar_end, self.bars.symbols)
@@ -144,7 +158,13 @@ class Setting:
                 f"a weight needs a price: it must be NaN or 0 before an asset's first bar, "
                 f"was {plan.values[row, asset]} for {at}"
             )
-        return Played(book, orders, records, curves)
+        return Played(book.state.copy(), book.mark.copy(), _NO_ORDERS if orders is None else orders, records, curves)
+
+
+def new_curves(n_bars: int) -> Curves:
+    """Return room for the account's curves."""
+    curves = np.empty((3, n_bars))
+    return Curves(curves[0], curves[1], curves[2])
 
 
 def instructions_of(decisions: object, bars: Bars) -> Instructions:
@@ -168,29 +188,30 @@ def instructions_of(decisions: object, bars: Bars) -> Instructions:
     return Instructions(Plan(row if rows is None else rows[row], row, values, is_weight), _NO_ORDERS)
 
 
-def new_book(n_assets: int, orders: NDArray[Any], rules: Rules, n_events: int) -> Book:
-    """Return the state before the first bar."""
-    state = np.zeros(1, dtype=STATE).view(np.recarray)[0]
-    state.cash = rules.cash
-    state.n_orders = orders.size
-    if orders.size:
-        state.n_children = np.count_nonzero(orders["parent"] >= 0)
-    holding = np.zeros(n_assets, dtype=HOLDING)
-    for name in ("used_bar", "exit_kind", "ambiguous_bar", "visited_bar", "entry_bar"):
-        holding[name] = -1
-    holding["liquidation"] = np.nan
-    holding["is_listed"] = True
+def book_of(n_assets: int, n_orders: int, latency: int, n_events: int) -> Book:
+    """Return room for the state of a run, which the bar loop resets: one of its kind a thread, used again and again."""
+    books: dict[tuple[int, int, int, int], Book] = _BOOKS.__dict__.setdefault("books", {})
+    key = (n_assets, n_orders, latency, n_events)
+    if key not in books:
+        if len(books) >= _MOST_BOOKS:
+            books.clear()
+        books[key] = new_book(*key)
+    return books[key]
+
+
+def new_book(n_assets: int, n_orders: int, latency: int, n_events: int) -> Book:
+    """Return room for the state of a run."""
     return Book(
-        state=state,
-        position=np.zeros(n_assets),
-        mark=np.full(n_assets, np.nan),
-        target=np.full(n_assets, np.nan),
+        state=np.zeros(1, dtype=STATE).view(np.recarray)[0],
+        position=np.empty(n_assets),
+        mark=np.empty(n_assets),
+        target=np.empty(n_assets),
         lists=np.empty((N_LISTS, n_assets), dtype=np.int64),
-        holding=holding,
-        late=np.full((rules.latency, n_assets), np.nan),
-        live=np.empty(orders.size, dtype=np.int64),
-        group=np.empty(n_assets + orders.size, dtype=QUEUED),
-        due=np.zeros(n_events),
+        holding=np.zeros(n_assets, dtype=HOLDING),
+        late=np.empty((latency, n_assets)),
+        live=np.empty(n_orders, dtype=np.int64),
+        group=np.empty(n_assets + n_orders, dtype=QUEUED),
+        due=np.empty(n_events),
     )
 
 

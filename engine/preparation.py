@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ def events_of(actions: Actions | None, bars: Bars) -> Events:
     return actions.events
 
 
+@lru_cache(maxsize=1024)
 def rules_of(account: Account, costs: Costs, execution: Execution, risk: Risk) -> Rules:
     """Return the settings as plain numbers."""
     if execution.timing == "same_close" and execution.latency_bars > 0:

@@ -118,7 +118,7 @@ class Result:
         return trades_of(
             self.fills,
             self._setting.events,
-            self._played.book.mark,
+            self._played.mark,
             bars.n_bars,
             high=bars.high,
             low=bars.low,
@@ -134,20 +134,20 @@ class Result:
     @cached_property
     def costs(self) -> dict[str, float]:
         """Ccy paid on fills as commission, fees, spread, slippage and impact, and their total."""
-        state = self._played.book.state
+        state = self._played.state
         costs = {name: float(state[name]) for name in COSTS}
         return costs | {"total": sum(costs.values())}
 
     @cached_property
     def ambiguity(self) -> dict[str, float]:
         """How many bars touched the stop and the target of a position, and the ccy they could move the profit by."""
-        state = self._played.book.state
+        state = self._played.state
         return {"n_bars": float(state.n_ambiguous), "bound_ccy": float(state.ambiguous_ccy)}
 
     @cached_property
     def metrics(self) -> Metrics:
         """All figures by name, each computed when it is read; see `engine.metrics`."""
-        state = self._played.book.state
+        state = self._played.state
         return Metrics(
             self.equity,
             initial_cash=self.initial_cash,

@@ -27,8 +27,8 @@ class Job(NamedTuple):
 
     close : what it marks at: a pandas object for a Portfolio, float64[n_bars, 1 or n_columns] for a kernel
     mask : bool[n_bars, n_groups] rows on which orders are asked for
-    order, order_args : callback that returns an order, and its arguments
-    before, before_args : callback that sorts a row's orders, and its arguments
+    order, order_args : callback that returns an order (shared cash: a column and its order), and its arguments
+    before, before_args : callback that plans a row's orders where cash is shared, and its arguments
     """
 
     close: Any
@@ -127,7 +127,9 @@ def by_portfolio(job: Job, case: Case) -> Figures:
     import vectorbt as vbt
 
     returns, final = _outputs(job)
-    more = {} if job.before is None else {"pre_segment_func_nb": job.before, "pre_segment_args": job.before_args}
+    more: dict[str, Any] = {}
+    if job.is_shared:
+        more = {"pre_segment_func_nb": job.before, "pre_segment_args": job.before_args, "flexible": True}
     portfolio = vbt.Portfolio.from_order_func(
         job.close,
         job.order,
@@ -156,26 +158,31 @@ def by_kernel(job: Job, case: Case) -> Figures:
     returns, final = _outputs(job)
     n_columns = job.shape[1]
     group_lens = np.array([n_columns]) if job.is_shared else np.ones(n_columns, dtype=np.int64)
-    simulate = nb.simulate_row_wise_nb if job.is_shared else nb.simulate_nb
-    more = {} if job.before is None else {"pre_segment_func_nb": job.before, "pre_segment_args": job.before_args}
-    records, _ = simulate(
-        target_shape=job.shape,
-        group_lens=group_lens,
-        init_cash=np.full(len(group_lens), case.cash),
-        cash_sharing=job.is_shared,
-        call_seq=nb.build_call_seq(job.shape, group_lens),
-        segment_mask=job.mask,
-        call_post_segment=True,
-        post_segment_func_nb=_callbacks().note_nb,
-        post_segment_args=(returns, final),
-        order_func_nb=job.order,
-        order_args=job.order_args,
-        close=job.close,
-        fill_pos_record=False,
-        max_orders=job.max_orders,
-        max_logs=1,
-        **more,
-    )
+    common = {
+        "target_shape": job.shape,
+        "group_lens": group_lens,
+        "init_cash": np.full(len(group_lens), case.cash),
+        "cash_sharing": job.is_shared,
+        "segment_mask": job.mask,
+        "call_post_segment": True,
+        "post_segment_func_nb": _callbacks().note_nb,
+        "post_segment_args": (returns, final),
+        "close": job.close,
+        "fill_pos_record": False,
+        "max_orders": job.max_orders,
+        "max_logs": 1,
+    }
+    if job.is_shared:
+        records, _ = nb.flex_simulate_row_wise_nb(
+            **common,
+            pre_segment_func_nb=job.before,
+            pre_segment_args=job.before_args,
+            flex_order_func_nb=job.order,
+            flex_order_args=job.order_args,
+        )
+    else:
+        call_seq = nb.build_call_seq(job.shape, group_lens)
+        records, _ = nb.simulate_nb(**common, call_seq=call_seq, order_func_nb=job.order, order_args=job.order_args)
     return _figures(job, case, records, returns, final)
 
 
@@ -184,7 +191,8 @@ def _weight_job(case: Case, close: Any, rows: NDArray[np.int64], compact: Floats
     mask[rows + 1] = True
     row_of = np.cumsum(mask[:, 0]) - 1
     callbacks = _callbacks()
-    arguments = (compact, row_of, case.open, case.fees, case.slippage)
+    queue = np.empty(case.n_assets, dtype=np.int64)
+    arguments = (queue, compact, row_of, case.open, case.fees, case.slippage)
     return Job(
         close,
         case.close.shape,
@@ -194,7 +202,7 @@ def _weight_job(case: Case, close: Any, rows: NDArray[np.int64], compact: Floats
         arguments,
         is_shared=True,
         before=callbacks.sells_first_nb,
-        before_args=(compact, row_of),
+        before_args=(queue, compact, row_of),
     )
 
 
@@ -254,32 +262,36 @@ def _callbacks() -> SimpleNamespace:
         return nb.order_nb(size=size[c.i], price=price[c.i], size_type=amount, fees=fees, slippage=slippage)
 
     @njit
-    def sells_first_nb(c, weights, row_of):  # type: ignore[no-untyped-def]
+    def sells_first_nb(c, queue, weights, row_of):  # type: ignore[no-untyped-def]
         row = weights[row_of[c.i]]
         value = c.last_cash[c.group]
         for col in range(c.from_col, c.to_col):
             if c.last_position[col] != 0.0:
                 value += c.last_position[col] * c.last_val_price[col]
-        place = 0
+        n_orders = 0
         for side in range(2):
-            for k in range(c.group_len):
-                col = c.from_col + k
+            for col in range(c.from_col, c.to_col):
                 held = c.last_position[col]
-                is_sell = held != 0.0 and row[k] * value < held * c.last_val_price[col]
-                if is_sell == (side == 0):
-                    c.call_seq_now[place] = k
-                    place += 1
-        return ()
+                if held != 0.0 or row[col] != 0.0:
+                    is_sell = held != 0.0 and row[col] * value < held * c.last_val_price[col]
+                    if is_sell == (side == 0):
+                        queue[n_orders] = col
+                        n_orders += 1
+        return (n_orders,)
 
     @njit
-    def weights_nb(c, weights, row_of, price, fees, slippage):  # type: ignore[no-untyped-def]
-        return nb.order_nb(
-            size=weights[row_of[c.i], c.col],
-            price=price[c.i, c.col],
+    def weights_nb(c, n_orders, queue, weights, row_of, price, fees, slippage):  # type: ignore[no-untyped-def]
+        if c.call_idx >= n_orders:
+            return -1, nb.order_nothing_nb()
+        col = queue[c.call_idx]
+        order = nb.order_nb(
+            size=weights[row_of[c.i], col],
+            price=price[c.i, col],
             size_type=percent,
             fees=fees,
             slippage=slippage,
         )
+        return col, order
 
     return SimpleNamespace(
         note_nb=note_nb, switch_nb=switch_nb, units_nb=units_nb, sells_first_nb=sells_first_nb, weights_nb=weights_nb

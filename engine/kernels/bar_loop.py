@@ -12,6 +12,7 @@ from engine.kernels.lifecycle import accept_nb, expire_nb
 from engine.kernels.margin import call_margin_nb
 from engine.kernels.marking import mark_held_nb, mark_stretch_nb
 from engine.kernels.moments import trade_moment_nb
+from engine.kernels.reset import reset_nb
 from engine.kernels.state import (
     BAR_END,
     DONE,
@@ -45,6 +46,7 @@ def bar_loop_nb(
 ) -> tuple[int, int, int]:
     """Run all bars and return (DONE, 0, 0), or (UNPRICED, bar, asset) of a weight that has no price to be sized with."""
     n_bars = market.close.shape[0]
+    reset_nb(book, orders, rules)
     event, decision, t = 0, 0, 0
     while t < n_bars:
         if is_quiet_nb(book, rules):

@@ -66,7 +66,7 @@ def execution(rng, family):
     has_path = family == "intrabar" or rng.random() < 0.15
     return Execution(
         timing=timing,
-        latency_bars=one_of(rng, (0, 0, 0, 1, 3)),
+        latency_bars=one_of(rng, (0, 0, 0, 1, 3)) if timing != "same_close" else 0,
         participation_rate=one_of(rng, (np.inf, np.inf, 0.002, 0.02)),
         lot_size=lot_size,
         tick_size=one_of(rng, (0.0, 0.0, 0.5, 0.01)),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from engine import Actions, Bars, Orders
 from engine.adapters import compare
 
-FIELDS = ("open", "high", "low", "close", "volume")
+# Markets every comparison runs over: one made up, a recorded one, and more of the first kind in the slow suite.
+MARKETS = ["made up", "recorded", *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(100, 115))]
 
 
 def assert_agrees(result, peer, *, n_fills):

@@ -11,7 +11,7 @@ from engine import Account, Bars, Costs, Risk, TargetUnits, TargetWeights, simul
 from engine.adapters import compare
 from engine.adapters import vectorbt as peer
 from engine.profiles import profile
-from tests.parity.markets import assert_agrees, random_units, real_bars, wild_bars
+from tests.parity.markets import MARKETS, assert_agrees, random_units, real_bars, wild_bars
 
 pytest.importorskip("vectorbt", reason="vectorbt is not installed")
 
@@ -27,11 +27,11 @@ LEVELS = {
 }
 
 
-@pytest.fixture(params=["made up", "real"])
+@pytest.fixture(params=MARKETS)
 def bars(request):
-    if request.param == "made up":
-        return wild_bars(1)
-    return real_bars(request.getfixturevalue("shared_data"), ("AAPL", "IBM", "XOM"))
+    if request.param == "recorded":
+        return real_bars(request.getfixturevalue("shared_data"), ("AAPL", "IBM", "XOM"))
+    return wild_bars(1 if request.param == "made up" else request.param)
 
 
 def settings(timing):

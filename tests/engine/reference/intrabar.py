@@ -312,7 +312,6 @@ def leave_event(book, asset, event, bar):
     before = abs(book.units[asset])
     is_both = stop is not None and profit is not None
     is_both = is_both and bar.contains(stop) and is_profit_touched(book, asset, bar, profit)
+    if is_both:
+        note_ambiguity(book, asset, before, stop, profit)
     leave(book, asset, event.what, event.price, event.limit)
-    left = before - abs(book.units[asset])
-    if is_both and left > 0.0:
-        note_ambiguity(book, asset, left, stop, profit)

@@ -83,7 +83,9 @@ def trade_at_open(book):
     for asset, holding in enumerate(book.holding):
         if holding is not None and opens[asset] is not None:
             leave_at_open(book, asset, opens[asset])
-    entries = [Entry(book.pending[a], a, opens[a]) for a in sorted(book.pending) if opens[a] is not None]
+    entries = []
+    if book.settings.timing != "same_close":
+        entries += [Entry(book.pending[a], a, opens[a]) for a in sorted(book.pending) if opens[a] is not None]
     for order in book.orders:
         if order.works_at(book.bar) and opens[order.asset] is not None:
             entry = open_entry(book, order, opens[order.asset])
@@ -96,7 +98,7 @@ def trade_at_open(book):
 def open_entry(book, order, price):
     if order.kind in INSIDE_KINDS:
         return gap_entry(book, order, price)
-    if order.kind == "market" or (order.kind == "moo" and book.inputs.is_first_of_session(book.bar)):
+    if (order.kind == "market" and book.settings.timing != "same_close") or (order.kind == "moo" and book.inputs.is_first_of_session(book.bar)):
         return Entry(order, order.asset, price)
     return None
 
@@ -115,15 +117,11 @@ def trade_at_close(book):
 
 
 def trade_at_once(book):
-    """Targets and market orders decided at this very close."""
+    """Targets and market orders decided at this very close, and those that wait since an earlier one."""
     t, closes = book.bar, book.inputs.close[book.bar]
-    entries = [
-        Entry(target, asset, closes[asset])
-        for asset, target in sorted(book.pending.items())
-        if target.decided == t and closes[asset] is not None
-    ]
+    entries = [Entry(book.pending[a], a, closes[a]) for a in sorted(book.pending) if closes[a] is not None]
     for order in book.orders:
-        if order.kind == "market" and order.bar == t and order.works_at(t) and closes[order.asset] is not None:
+        if order.kind == "market" and order.works_at(t) and closes[order.asset] is not None:
             entries.append(Entry(order, order.asset, closes[order.asset]))
     trade_together(book, entries, book.prices(book.inputs.close))
 

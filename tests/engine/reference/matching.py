@@ -42,7 +42,8 @@ def room(book, asset, reserved=0.0):
     if s.participation_rate == float("inf"):
         return float("inf")
     most = whole_lots(s.participation_rate * book.inputs.volume[book.bar][asset], s.lot_size)
-    return most - book.taken[asset] - reserved
+    left = most - book.taken[asset] - reserved
+    return left if left > 1e-9 * most else 0.0
 
 
 def capped(book, asset, quantity, reserved=0.0):
