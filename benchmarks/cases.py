@@ -196,9 +196,9 @@ def daily_case(seed: int, n_bars: int, n_assets: int) -> Case:
 
 
 def costed_case(seed: int, n_bars: int, n_assets: int, top: int, *, is_short: bool = False) -> Case:
-    """Return W4m with half the weights, a broker's costs and at most 5 % of a bar's volume, the rest carried over.
+    """Return W4m in whole shares, with half the weights, a broker's costs and at most 5 % of a bar's volume.
 
-    About half of the first orders take more than a bar. is_short: the losers are sold short, they are borrowed,
+    The rest is carried to the next bars; about half of the first orders need some. is_short: the losers are sold short, they are borrowed,
     and all costs are charged.
     """
     prices = daily_market(seed, n_bars, n_assets)
@@ -214,7 +214,7 @@ def costed_case(seed: int, n_bars: int, n_assets: int, top: int, *, is_short: bo
         weights=weights,
         top=top,
         costs=ALL_COSTS if is_short else BROKER_COSTS,
-        execution=Execution(participation_rate=PARTICIPATION),
+        execution=Execution(participation_rate=PARTICIPATION, lot_size=1.0),
     )
 
 

@@ -82,6 +82,12 @@ def targets(case: Case) -> Run:
     return lambda: _figures(_simulated(case, case.bars(), TargetUnits(units)))
 
 
+def targets_again(case: Case) -> Run:
+    """The same with bars that were checked before."""
+    bars, units = case.bars(), wanted(case.units)
+    return lambda: _figures(_simulated(case, bars, TargetUnits(units)))
+
+
 def orders(case: Case) -> Run:
     """W5 by an order each: a frame of market orders instead of an array of targets."""
     import pandas as pd

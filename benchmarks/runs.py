@@ -43,7 +43,7 @@ class Contender:
     needs : modules without which it is left out, each with the distribution that brings it
     tolerance : relative difference of final equity and Sharpe ratio from the first contender's that still is
         the same work; above 1e-9 `differs` says why, None: no comparison, `differs` says what is less
-    n_threads : threads it may use
+    n_threads : threads it may use; 0: as many as it finds processors
     """
 
     name: str

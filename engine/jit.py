@@ -45,7 +45,7 @@ _CACHE = cache_folder()
 
 # Without Numba's reference counts (`_nrt`) a kernel that allocates does not compile, and reading an array out of
 # a named tuple is free: with them a fill costs 485 ns instead of 14.
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False, "nogil": True}
 
 
 def kernel(function: Function) -> Function:
@@ -55,17 +55,37 @@ def kernel(function: Function) -> Function:
     compared to the last bit. Division follows NumPy (x / 0 is inf or NaN) so that loops stay free of error
     checks; kernels guard their divisions themselves.
     """
+    return _kept(lambda is_cached: numba.njit(cache=is_cached, **_OPTIONS)(function))  # type: ignore[no-any-return]
+
+
+def kernel_of(function: Any, signature: Any) -> Any:
+    """Compile a kernel for one signature at once, and keep it on disk."""
+    return _kept(lambda is_cached: numba.njit(signature, cache=is_cached, **_OPTIONS)(function))
+
+
+def user_function(function: Any, signature: Any) -> Any:
+    """Compile a user's function for one signature: it may allocate, and an index outside an array is an IndexError."""
+    return numba.njit(signature, boundscheck=True, error_model="numpy", nogil=True)(function)
+
+
+def is_compiling() -> bool:
+    """Return whether kernels are compiled at all, or run as plain Python (NUMBA_DISABLE_JIT)."""
+    return not _CONFIG.DISABLE_JIT
+
+
+def _kept(compile_with: Callable[[bool], Any]) -> Any:
+    """Compile with Numba's cache in our folder, or without one."""
     if _CACHE is None:
-        return numba.njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
+        return compile_with(False)
     # Numba reads the folder when it decorates. Set for longer, it would also redirect other libraries' caches.
     before = _CONFIG.CACHE_DIR
     _CONFIG.CACHE_DIR = str(_CACHE)
     try:
-        return numba.njit(cache=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
+        return compile_with(True)
     finally:
         _CONFIG.CACHE_DIR = before
 
 
 def step(function: Function) -> Function:
     """Compile a part of a kernel, called by kernels only: always inlined, so that passing the state is free."""
-    return numba.njit(forceinline=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
+    return numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)  # type: ignore[no-any-return]

@@ -161,6 +161,11 @@ class Setting:
         return Played(book.state.copy(), book.mark.copy(), _NO_ORDERS if orders is None else orders, records, curves)
 
 
+def no_plan() -> Plan:
+    """Return targets that hold none."""
+    return _NO_PLAN
+
+
 def new_curves(n_bars: int) -> Curves:
     """Return room for the account's curves."""
     curves = np.empty((3, n_bars))

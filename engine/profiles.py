@@ -68,8 +68,8 @@ def backtesting_py() -> Execution:
     order, the stop first.
 
     Not reproduced: its spread is paid by entries alone; fixed commissions are charged by trade, not by order;
-    opposite orders close single trades first in first out and take their stops with them; a stop loss goes
-    before a market order of the same bar; sizes below 1 are fractions of the margin left.
+    opposite orders close single trades first in first out and take their exits with them, which here are orders
+    of their own; sizes below 1 are fractions of the margin left.
     """
     return Execution(
         lot_size=1.0,

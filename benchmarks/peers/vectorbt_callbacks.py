@@ -92,7 +92,7 @@ def weights(simulate: Simulate) -> Callable[[Case], Run]:
         rows = np.flatnonzero(~np.isnan(given).all(axis=1))
         rows = rows[rows < case.n_bars - 1]
         compact = np.ascontiguousarray(given[rows])
-        close = _panel(case, simulate)
+        close = panel(case, simulate)
         return lambda: simulate(_weight_job(case, close, rows, compact), case)
 
     return prepare
@@ -105,7 +105,7 @@ def rankings(simulate: Simulate) -> Callable[[Case], Run]:
     """
 
     def prepare(case: Case) -> Run:
-        close = _panel(case, simulate)
+        close = panel(case, simulate)
 
         def run() -> Figures:
             parts = []
@@ -228,7 +228,8 @@ def _columns(case: Case, width: int, simulate: Simulate) -> Any:
     return pd.DataFrame(np.repeat(case.close, width, axis=1)) if width > 1 else pd.Series(case.close[:, 0])
 
 
-def _panel(case: Case, simulate: Simulate) -> Any:
+def panel(case: Case, simulate: Simulate) -> Any:
+    """Return what a simulation of all assets marks at."""
     import pandas as pd
 
     return case.close if simulate is by_kernel else pd.DataFrame(case.close)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from engine.actions import Events
 from engine.jit import kernel, step
 from engine.kernels.bar import begin_bar_nb, end_trading_nb, trade_inside_nb
 from engine.kernels.deciding import decide_nb, release_late_nb
+from engine.kernels.desk import IS_FULL, WRONG, Desk, Seen, ask_nb
 from engine.kernels.lifecycle import accept_nb, expire_nb
 from engine.kernels.margin import call_margin_nb
 from engine.kernels.marking import mark_held_nb, mark_stretch_nb
@@ -22,6 +25,9 @@ from engine.kernels.state import (
     SAME_BAR_CLOSE,
     SAME_CLOSE,
     UNPRICED,
+    TOO_MANY_ORDERS,
+    WRONG_ORDER,
+    Floats,
     Book,
     Curves,
     Finer,
@@ -44,12 +50,58 @@ def bar_loop_nb(
     records_out: Records,
     curves_out: Curves,
 ) -> tuple[int, int, int]:
-    """Run all bars and return (DONE, 0, 0), or (UNPRICED, bar, asset) of a weight that has no price to be sized with."""
+    """Run targets (or orders) over all bars; see `run_bars_nb`."""
+    return run_bars_nb(
+        book, market, finer, events, plan, orders, None, None, None, None, rules, records_out, curves_out
+    )
+
+
+def policy_loop_nb(
+    book: Book,
+    market: Market,
+    finer: Finer,
+    events: Events,
+    plan: Plan,
+    policy: Any,
+    desk: Desk,
+    seen: Seen,
+    parameters: Floats,
+    rules: Rules,
+    records_out: Records,
+    curves_out: Curves,
+) -> tuple[int, int, int]:
+    """Run a policy, a compiled function called by its address, over all bars; see `run_bars_nb`."""
+    return run_bars_nb(
+        book, market, finer, events, plan, desk.orders, policy, desk, seen, parameters, rules, records_out, curves_out
+    )
+
+
+@step
+def run_bars_nb(
+    book: Book,
+    market: Market,
+    finer: Finer,
+    events: Events,
+    plan: Plan,
+    orders: np.ndarray | None,
+    policy: Any,
+    desk: Desk | None,
+    seen: Seen | None,
+    parameters: Floats | None,
+    rules: Rules,
+    records_out: Records,
+    curves_out: Curves,
+) -> tuple[int, int, int]:
+    """Run all bars and return (DONE, 0, 0).
+
+    Or (UNPRICED, bar, asset) of a weight that has no price to be sized with; (WRONG_ORDER, bar, number) of an order
+    that is none; (TOO_MANY_ORDERS, bar, 0) where a policy needs more room.
+    """
     n_bars = market.close.shape[0]
     reset_nb(book, orders, rules)
     event, decision, t = 0, 0, 0
     while t < n_bars:
-        if is_quiet_nb(book, rules):
+        if policy is None and is_quiet_nb(book, rules):
             end = next_busy_bar_nb(book, events, plan, orders, event, decision, n_bars)
             if end > t:
                 mark_stretch_nb(book, market, t, end, curves_out)
@@ -62,10 +114,16 @@ def bar_loop_nb(
             if moment == BAR_END:
                 equity, exposure = end_trading_nb(book, market, orders, t, rules, records_out)
                 decision, unpriced = end_bar_nb(
-                    book, market, plan, orders, decision, equity, exposure, t, rules, records_out
+                    book, market, plan, orders, policy, desk, seen, parameters, decision, equity, exposure, t, rules,
+                    records_out
                 )
                 if unpriced >= 0:
                     return UNPRICED, t, unpriced
+                if desk is not None:
+                    if desk.numbers[IS_FULL] == 1:
+                        return TOO_MANY_ORDERS, t, 0
+                    if desk.numbers[WRONG] >= 0:
+                        return WRONG_ORDER, t, desk.numbers[WRONG]
             elif moment == IN_BAR:
                 trade_inside_nb(book, market, finer, orders, t, rules, records_out)
             elif is_moment_nb(book, orders, moment, rules):
@@ -86,6 +144,10 @@ def end_bar_nb(
     market: Market,
     plan: Plan,
     orders: np.ndarray | None,
+    policy: Any,
+    desk: Desk | None,
+    seen: Seen | None,
+    parameters: Floats | None,
     decision: int,
     equity: float,
     exposure: float,
@@ -107,6 +169,9 @@ def end_bar_nb(
         if not is_called:
             unpriced = decide_nb(book, market.close, plan, decision, equity, t, rules)
         decision += 1
+    if policy is not None:
+        if desk is not None and seen is not None:
+            ask_nb(policy, book, market, desk, seen, parameters, equity, t, is_called, rules)
     if orders is not None:
         take_orders_nb(book, market, orders, is_called, t, rules, records_out)
     return decision, unpriced

@@ -33,7 +33,7 @@ def benchmark_metrics(
     mean_active, second_active = mean_and_variance_nb(active, lanes)
     n = own.size
     deviation, deviation_other = spread(mean, second), spread(mean_other, second_other)
-    slope = ratio(joint, deviation_other**2, _FLAT) if n > 1 else Undefined(ONE_RETURN)
+    slope = ratio(joint, second_other if deviation_other != 0.0 else 0.0, _FLAT) if n > 1 else Undefined(ONE_RETURN)
     return {
         "alpha": _alpha(mean - risk_free_rate, slope, mean_other - risk_free_rate, periods_per_year),
         "beta": slope,
@@ -72,7 +72,7 @@ def correlation(returns: ArrayLike, benchmark: ArrayLike) -> float:
 
 
 def _alpha(excess: float, slope: float, excess_other: float, periods_per_year: float) -> float:
-    return slope if isinstance(slope, Undefined) else (excess - slope * excess_other) * periods_per_year
+    return slope if isinstance(slope, Undefined) else float((excess - slope * excess_other) * periods_per_year)
 
 
 def _information(mean: float, second: float, n: int, periods_per_year: float) -> float:

@@ -67,7 +67,7 @@ def _sortino(returns: Floats, periods: float) -> float:
 
 
 def _omega(returns: Floats, _: float) -> float:
-    return float(np.sum(returns[returns > 0.0]) / np.float64(-np.sum(returns[returns < 0.0])))
+    return float(np.sum(returns[returns > 0.0]) / abs(np.sum(returns[returns < 0.0])))
 
 
 def _drawdown_without_initial(returns: Floats, _: float = 0.0) -> float:
@@ -160,7 +160,7 @@ def _rate_profit_factor(trades: NDArray[Any], _: float) -> float:
 
 def _pnl_profit_factor(trades: NDArray[Any], _: float) -> float:
     pnl = _closed(trades, "pnl")
-    return float(np.float64(pnl[pnl > 0.0].sum()) / -pnl[pnl < 0.0].sum())
+    return float(pnl[pnl > 0.0].sum() / abs(pnl[pnl < 0.0].sum()))
 
 
 def _lean_expectancy(trades: NDArray[Any], _: float) -> float:

@@ -214,8 +214,10 @@ def test_trade_figures_of_no_trades_one_trade_and_no_losses_say_why_they_are_und
         "average_mae_ccy": "no closed trade", "average_mfe_ccy": "no closed trade",
     }  # fmt: skip
     assert reasons(trades_with([5.0])) == {
-        "profit_factor": "no losing trade", "sqn": "fewer than two closed trades", "average_loss_ccy": "no losing trade",
-    }  # fmt: skip
+        "profit_factor": "no losing trade",
+        "sqn": "fewer than two closed trades",
+        "average_loss_ccy": "no losing trade",
+    }
     assert reasons(trades_with([-5.0, -5.0])) == {
         "sqn": "no variance in the trades' P&L",
         "average_win_ccy": "no winning trade",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -19,8 +19,8 @@ HAND = [
 
 def plain(returns, n_splits, metric):
     """Every combination by a loop: logits, and both performances of the chosen trial."""
-    edges = [n_splits_done * len(returns) // n_splits for n_splits_done in range(n_splits + 1)]
-    blocks = [returns[first:end] for first, end in zip(edges[:-1], edges[1:], strict=True)]
+    edges = [block * len(returns) // n_splits for block in range(n_splits + 1)]
+    blocks = [returns[first:end] for first, end in pairwise(edges)]
     rows = []
     for kept in combinations(range(n_splits), n_splits // 2):
         halves = [[block for i, block in enumerate(blocks) if (i in kept) == is_in] for is_in in (True, False)]

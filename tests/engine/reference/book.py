@@ -148,7 +148,7 @@ class Book:
             self.end_order(child, "cancelled", price)
             return
         child.rest = child.side * min(abs(child.rest), parent.filled)
-        can_act = self.is_followed_at_once(parent.kind) and child.kind not in ("market", "moo")
+        can_act = self.is_followed_at_once(parent.kind)
         from_bar = self.bar if can_act else self.bar + 1
         child.active_bar = max(from_bar, child.bar + 1 + self.settings.latency_bars)
         if can_act and child.active_bar == self.bar:

@@ -24,13 +24,14 @@ def is_free(settings, kind):
     return (is_stop and not settings.stop_slippage) or (is_limit and not settings.limit_slippage)
 
 
-def quote(book, asset, quantity, reference, kind, limit=None):
+def quote(book, asset, quantity, reference, kind, limit=None, before=0.0):
+    """Return the price of a fill; `before`: units of this bar's volume taken by what is not filled yet."""
     s, side = book.settings, 1 if quantity > 0 else -1
     if is_free(s, kind):
         return Quote(reference, 0.0, 0.0, 0.0)
     spread = reference * s.spread_bps / 20_000.0
     slippage = reference * s.slippage_bps / 10_000.0 + s.slippage_ticks * s.tick_size
-    impact = reference * impact_rate(book, asset, abs(quantity))
+    impact = reference * impact_rate(book, asset, abs(quantity), book.taken[asset] + before)
     room = math.inf if side > 0 else reference
     if limit is not None:
         room = min(room, side * (limit - reference))
@@ -47,7 +48,7 @@ def quote(book, asset, quantity, reference, kind, limit=None):
     return Quote(reference + side * (spread + slippage + impact), spread, slippage, impact)
 
 
-def impact_rate(book, asset, size):
+def impact_rate(book, asset, size, taken):
     s, rate = book.settings, 0.0
     if s.impact_coefficient > 0.0:
         if asset not in book.recent:
@@ -57,7 +58,7 @@ def impact_rate(book, asset, size):
             rate += s.impact_coefficient * sigma * math.sqrt(size / volume)
     if s.volume_share_impact > 0.0:
         volume = book.inputs.volume[book.bar][asset]
-        share = s.volume_share_limit if volume == 0.0 else min(size / volume, s.volume_share_limit)
+        share = s.volume_share_limit if volume == 0.0 else min((taken + size) / volume, s.volume_share_limit)
         rate += s.volume_share_impact * share * share
     return rate
 

@@ -29,9 +29,10 @@ class Outcome:
 
 def simulate_slowly(inputs, settings):
     """Return the outcome of a run."""
+    traded = inputs
     if settings.timing == "next_close":
-        inputs = replace(inputs, open=inputs.close, high=inputs.close, low=inputs.close)
-    book, outcome = Book(inputs, settings), Outcome()
+        traded = replace(inputs, open=inputs.close, high=inputs.close, low=inputs.close)
+    book, outcome = Book(traded, settings), Outcome()
     for bar in range(inputs.n_bars):
         play_bar(book, bar)
         outcome.equity.append(book.equity(book.mark))

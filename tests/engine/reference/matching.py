@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from tests.engine.reference.book import Exit
@@ -156,9 +157,9 @@ def trade_together(book, entries, prices):
         if reason is None:
             settle(book, wish, share)
         elif wish.is_order:
-            book.reject_order(wish.entry.owner, reason, wish.entry.owner.rest, wish.entry.reference)
+            book.reject_order(wish.entry.owner, reason, wish.quantity, wish.entry.reference)
         else:
-            book.reject(wish.entry.asset, -1, reason, wish.wanted)
+            book.reject(wish.entry.asset, -1, reason, wish.quantity)
             book.pending.pop(wish.entry.asset)
 
 
@@ -184,12 +185,14 @@ def group_wishes(book, entries):
 
 def group_cost(book, wishes, share=1.0):
     """Cash that the wishes take, and how much of it are costs."""
-    cash, costs, traded = 0.0, 0.0, book.traded
+    cash, costs, traded, taken = 0.0, 0.0, book.traded, Counter()
     for wish in wishes:
         quantity, reference = wish.quantity * share, wish.entry.reference
         if quantity == 0.0:
             continue
-        paid = quote(book, wish.entry.asset, quantity, reference, wish.kind, wish.entry.limit)
+        asset = wish.entry.asset
+        paid = quote(book, asset, quantity, reference, wish.kind, wish.entry.limit, taken[asset])
+        taken[asset] += abs(quantity)
         meter = wish.entry.owner.meter
         commission, fees, _ = commission_and_fees(book.settings, meter, quantity, paid.price, traded)
         traded += abs(quantity)
