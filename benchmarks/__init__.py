@@ -2,3 +2,8 @@
 
 What is measured and what is not is in docs/performance.md.
 """
+
+import os
+
+# A peer draws a progress bar for each of its runs.
+os.environ.setdefault("TQDM_DISABLE", "1")

@@ -1,36 +1,56 @@
-"""`python -m benchmarks`: check parity, measure, print a table and write `benchmarks/results.json`."""
+"""`python -m benchmarks`: check parity, measure, print tables and write `benchmarks/results.json`."""
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
 import os
-import subprocess
-import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import platform_costs, report, timing
-from benchmarks.report import Row
+from benchmarks import report
+from benchmarks.results import Row
 
 FOLDER = Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs" / "performance.md"
+PARTS = ("contests", "cold", "platform")
 log = Console(stderr=True)
 
 
 def main() -> None:
-    """Run everything; about five minutes."""
+    """Run everything; about half an hour."""
     options = _options()
     load = os.getloadavg()[0]
+    rows: list[Row] = []
+    extra: dict[str, object] = {}
     # Whole processes first: what is imported for the rest would count as their memory.
-    rows, extra = _processes()
-    log.print("the data path")
-    rows += platform_costs.data_costs()
-    rows = _contests() + rows
-    facts = report.machine(load)
-    Console(width=200).print(report.table(rows))
+    if "platform" in options.parts:
+        platform_rows, extra = _platform()
+    if "cold" in options.parts:
+        from benchmarks.cold import cold_starts
+
+        log.print("cold starts")
+        rows += cold_starts()
+    absent: list[str] = []
+    speeds: dict[str, float] = {}
+    if "contests" in options.parts:
+        from benchmarks import entries, limits
+
+        log.print("the speeds of this machine")
+        machine = limits.measure()
+        speeds = asdict(machine)
+        found, absent = entries.measured(machine, options, log)
+        rows = found + rows
+    if "platform" in options.parts:
+        rows += platform_rows
+    facts = report.machine(load, absent, speeds)
+    shown = Console(width=220)
+    for table in report.tables(rows):
+        shown.print(table)
+    shown.print(report.summary(facts, options.date))
     report.write_json(options.output, rows, facts, options.date, extra)
     if options.docs:
         report.write_markdown(PAGE, report.markdown(rows, facts, options.date))
@@ -41,44 +61,26 @@ def _options() -> argparse.Namespace:
     today = dt.datetime.now(dt.UTC).date().isoformat()
     parser.add_argument("--date", default=today, help="date written with the results (default: today, UTC)")
     parser.add_argument("--output", type=Path, default=FOLDER / "results.json", help="JSON file to write")
-    parser.add_argument("--docs", action="store_true", help="also put the table into docs/performance.md")
+    parser.add_argument("--docs", action="store_true", help="also put the tables into docs/performance.md")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)")
+    parser.add_argument("--only", nargs="+", metavar="WORKLOAD", help="these workloads alone, such as W1 W4m")
+    parser.add_argument(
+        "--without", nargs="+", default=[], metavar="FAMILY", help="leave out peers, such as backtrader"
+    )
+    parser.add_argument("--small", action="store_true", help="tiny sizes, to see that everything runs")
+    parser.add_argument("--no-memory", action="store_true", help="leave out the processes that show peak memory")
+    parser.add_argument("--budget", type=float, default=8.0, help="seconds a contender may take in all its rounds")
     return parser.parse_args()
 
 
-def _processes() -> tuple[list[Row], dict[str, object]]:
+def _platform() -> tuple[list[Row], dict[str, object]]:
+    from benchmarks import platform_costs
+
     log.print("whole processes, the demo first")
     with tempfile.TemporaryDirectory(prefix="quantlake-bench-") as name:
-        return platform_costs.process_costs(Path(name))
-
-
-def _contests() -> list[Row]:
-    from benchmarks.contests import check_parity, contests
-
-    rows = []
-    for contest in contests():
-        log.print(contest.name)
-        cases = contest.cases()
-        check_parity(contest, cases)
-        contenders = {**contest.ours, **contest.peers}
-        measures = {
-            name: timing.calls([prepare(case) for case in cases], contest.in_a_row)
-            for name, prepare in contenders.items()
-        }
-        samples = timing.in_turn(measures, contest.repeats)
-        peaks = {name: _peak(contest.name, name) for name in contenders}
-        for ours in contest.ours:
-            for peer in contest.peers:
-                found = report.row(ours, samples[ours], peer, samples[peer])
-                found.peak_mib, found.peer_peak_mib = peaks[ours], peaks[peer]
-                rows.append(found)
-    return rows
-
-
-def _peak(contest: str, contender: str) -> float:
-    """Return the peak memory (MiB) of a process of its own that runs a contender once."""
-    arguments = [sys.executable, "-m", "benchmarks.peak", contest, contender]
-    done = subprocess.run(arguments, cwd=FOLDER.parent, stdout=subprocess.PIPE, text=True, check=True)
-    return float(done.stdout.splitlines()[-1])
+        rows, extra = platform_costs.process_costs(Path(name))
+    log.print("the data path")
+    return rows + platform_costs.data_costs(), extra
 
 
 if __name__ == "__main__":

@@ -198,8 +198,8 @@ def daily_case(seed: int, n_bars: int, n_assets: int) -> Case:
 def costed_case(seed: int, n_bars: int, n_assets: int, top: int, *, is_short: bool = False) -> Case:
     """Return W4m in whole shares, with half the weights, a broker's costs and at most 5 % of a bar's volume.
 
-    The rest is carried to the next bars; about half of the first orders need some. is_short: the losers are sold short, they are borrowed,
-    and all costs are charged.
+    The rest is carried to the next bars; about half of the first orders need some. is_short: the losers are sold
+    short, they are borrowed, and all costs are charged.
     """
     prices = daily_market(seed, n_bars, n_assets)
     scale = CAPPED_GROSS / GROSS

@@ -9,10 +9,10 @@ from benchmarks.timing import peak_mib
 
 
 def main(contest: str, contender: str) -> None:
-    """Run a contender on the first data set of a contest, which is named by the first of our contenders."""
+    """Run a contender on the first data set of a contest."""
     named = {entered.name: entered for entered in contests()}
     entered = named[contest]
-    {**entered.ours, **entered.peers}[contender](entered.cases()[0])()
+    entered.contenders[contender].prepare(entered.make(entered.seeds[0]))()
     print(peak_mib())
 
 

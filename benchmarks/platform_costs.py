@@ -10,12 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import timing
-from benchmarks.report import Row, row
+from benchmarks.results import Row, row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,8 +62,8 @@ def process_costs(home: Path, *, repeats: int = 5) -> tuple[list[Row], dict[str,
             samples["backtest"],
             note=f"a new process on the demo's home, kernels cached; imports are {share:.0%} of it under -X importtime",
         ),
-        row("quantlake --help", samples["help"], "python -c pass", samples["python"]),
-        row("import orchestration.definitions", samples["definitions"], "import dagster", samples["dagster"]),
+        row("quantlake --help", samples["help"], {"python -c pass": samples["python"]}),
+        row("import orchestration.definitions", samples["definitions"], {"import dagster": samples["dagster"]}),
         row(
             "quantlake demo, new home",
             [demo],
@@ -115,9 +115,9 @@ def data_costs(*, repeats: int = 7) -> list[Row]:
         n_rows = scans["lake"]().num_rows
         if n_rows == 0 or scans["delta"]().num_rows != n_rows:
             raise ValueError(f"both tables must hold the same rows of {SYMBOL}, {n_rows} were in the lake's")
-        writes = timing.in_turn({"lake": timing.calls([replaced]), "delta": timing.calls([written])}, repeats)
-        reads = timing.in_turn({name: timing.calls([scan]) for name, scan in scans.items()}, repeats)
-        normalized = timing.in_turn({"sample": timing.calls([sample_bars])}, repeats)["sample"]
+        writes = _timed({"lake": replaced, "delta": written}, repeats)
+        reads = _timed(scans, repeats)
+        normalized = _timed({"sample": sample_bars}, repeats)["sample"]
     rate = table.num_rows / timing.median(normalized, "wall")
     size = f"{table.num_rows:,} rows in {len(months)} month partitions"
     return [
@@ -127,18 +127,22 @@ def data_costs(*, repeats: int = 7) -> list[Row]:
         row(
             "Lake.replace, new table",
             writes["lake"],
-            "write_deltalake",
-            writes["delta"],
+            {"write_deltalake": writes["delta"]},
             note=f"{size}; unlike the peer it checks the rows, locks the table, syncs to disk and reads back",
         ),
         row(
             f"Lake.scan of {SYMBOL}",
             reads["lake"],
-            "DeltaTable.to_pyarrow_table",
-            reads["delta"],
+            {"DeltaTable.to_pyarrow_table": reads["delta"]},
             note=f"{n_rows:,} of {size}; unlike the peer it verifies page checksums and orders the rows",
         ),
     ]
+
+
+def _timed(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[timing.Sample]]:
+    measures = {name: timing.calls([work]) for name, work in works.items()}
+    timing.in_turn(measures, 1)  # the first call is not counted
+    return timing.in_turn(measures, repeats)
 
 
 def sample_bars() -> tuple[pa.Table, list[str]]:

@@ -1,4 +1,4 @@
-"""Measured rows as a table on the terminal, as JSON and as Markdown."""
+"""Measured rows as tables on the terminal, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -6,60 +6,41 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from benchmarks.timing import Sample, median, median_peak, median_ratio
+from benchmarks.results import Peer, Row
 
-PACKAGES = ("numpy", "numba", "pandas", "vectorbt", "vectorbt-rust", "pyarrow", "deltalake", "dagster", "mlflow")
+PACKAGES = (
+    "numpy",
+    "numba",
+    "pandas",
+    "vectorbt",
+    "vectorbt-rust",
+    "raptorbt",
+    "backtesting",
+    "backtrader",
+    "polars",
+    "polars-bt",
+    "polars-backtest",
+    "pyarrow",
+    "deltalake",
+    "dagster",
+    "mlflow",
+)
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+SCALES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-@dataclass
-class Row:
-    """One comparison, or one cost without a peer.
-
-    seconds, cpu_seconds, peer_seconds, peer_cpu_seconds : medians; wall, and user and system time of all threads
-    ratio, cpu_ratio : median over rounds of peer / ours: above 1 we are faster
-    peak_mib, peer_peak_mib : largest resident set of a process that does this once, imports included
-    """
-
-    workload: str
-    seconds: float
-    cpu_seconds: float
-    peer: str | None = None
-    peer_seconds: float | None = None
-    peer_cpu_seconds: float | None = None
-    ratio: float | None = None
-    cpu_ratio: float | None = None
-    peak_mib: float | None = None
-    peer_peak_mib: float | None = None
-    rounds: int = 1
-    note: str = ""
-
-
-def row(
-    workload: str, ours: Sequence[Sample], peer: str | None = None, theirs: Sequence[Sample] = (), *, note: str = ""
-) -> Row:
-    """Return the medians of the samples of a workload, and of a peer's samples of the same rounds."""
-    result = Row(workload, median(ours, "wall"), median(ours, "cpu"), rounds=len(ours), note=note)
-    result.peak_mib = median_peak(ours)
-    if peer is not None:
-        result.peer = peer
-        result.peer_seconds, result.peer_cpu_seconds = median(theirs, "wall"), median(theirs, "cpu")
-        result.ratio, result.cpu_ratio = median_ratio(ours, theirs, "wall"), median_ratio(ours, theirs, "cpu")
-        result.peer_peak_mib = median_peak(theirs)
-    return result
-
-
-def machine(load_before: float) -> dict[str, Any]:
-    """Return what the figures depend on: processor, memory, load until now, Python, packages, the engine's version.
+def machine(load_before: float, absent: Sequence[str], speeds: dict[str, float]) -> dict[str, Any]:
+    """Return what the figures depend on: processor, memory, load, Python, packages, engine, measured speeds.
 
     The load is the system's average over a minute; the measurements themselves account for about 1.
+    absent : peers that are not installed
     """
     from engine import ENGINE_HASH
 
@@ -70,36 +51,41 @@ def machine(load_before: float) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
+        "absent": list(absent),
         "engine": ENGINE_HASH,
         "load_before": round(load_before, 2),
         "load_after": round(os.getloadavg()[0], 2),
+        "speeds": speeds,
     }
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """Return the rows for the terminal."""
-    shown = Table(title="medians; ratio = peer / quantlake, above 1 quantlake is faster", title_justify="left")
-    for place, name in enumerate(_HEADINGS):
-        shown.add_column(name, justify="left" if place in _TEXT else "right")
-    for item in rows:
-        shown.add_row(*_cells(item))
-    return shown
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """Return our rows and the peers' for the terminal."""
+    return [
+        _table("medians; ratio = peer / quantlake, above 1 quantlake is faster", _COLUMNS, rows),
+        _table("peers", _PEER_COLUMNS, [(item, peer) for item in rows for peer in item.peers]),
+    ]
+
+
+def summary(facts: dict[str, Any], date: str) -> str:
+    """Return the machine in one paragraph."""
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items() if version)
+    absent = f" Not installed: {', '.join(facts['absent'])}." if facts["absent"] else ""
+    speeds = ", ".join(f"{name} {value:.3g}" for name, value in facts["speeds"].items())
+    return (
+        f"Measured {date}: {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib'] or '?'} GiB, "
+        f"Python {facts['python']}, {packages}; engine {facts['engine']}.{absent} "
+        f"Load average before and after: {facts['load_before']:g}, {facts['load_after']:g}. "
+        f"Speeds of one core, measured in this run: {speeds}."
+    )
 
 
 def markdown(rows: Sequence[Row], facts: dict[str, Any], date: str) -> str:
-    """Return the rows and the machine as Markdown."""
-    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items() if version)
-    lines = [
-        f"Measured {date}: {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib'] or '?'} GiB, "
-        f"Python {facts['python']}, {packages}; engine {facts['engine']}. "
-        f"Load average before and after: {facts['load_before']:g}, {facts['load_after']:g}.",
-        "",
-        "| " + " | ".join(_HEADINGS) + " |",
-        "|" + "|".join(" --- " if place in _TEXT else " ---: " for place in range(len(_HEADINGS))) + "|",
-        *("| " + " | ".join(_cells(item)) + " |" for item in rows),
-        "",
-        *(f"- {item.workload}: {item.note}." for item in rows if item.note),
-    ]
+    """Return the machine and the tables as Markdown."""
+    pairs = [(item, peer) for item in rows for peer in item.peers]
+    lines = [summary(facts, date), "", *_markdown(_COLUMNS, rows), ""]
+    lines += [f"- {item.workload}: {item.note}." for item in rows if item.note]
+    lines += ["", "Peers, the fastest first:", "", *_markdown(_PEER_COLUMNS, pairs)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -119,33 +105,82 @@ def write_markdown(path: Path, text: str) -> None:
     path.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
 
 
-_HEADINGS = ("workload", "wall", "CPU", "MiB", "peer", "wall", "CPU", "MiB", "ratio wall", "ratio CPU")
-_TEXT = (0, 4)
-
-
-def _cells(item: Row) -> list[str]:
-    return [
-        item.workload,
-        _seconds(item.seconds),
-        _seconds(item.cpu_seconds),
-        _number(item.peak_mib, ".0f"),
-        item.peer or "",
-        _seconds(item.peer_seconds),
-        _seconds(item.peer_cpu_seconds),
-        _number(item.peer_peak_mib, ".0f"),
-        _number(item.ratio, ".2f"),
-        _number(item.cpu_ratio, ".2f"),
-    ]
-
-
-def _seconds(value: float | None) -> str:
+def seconds(value: float | None) -> str:
+    """Return a time with its unit."""
     if value is None:
         return ""
-    return f"{value * 1e3:.3g} ms" if value < 1.0 else f"{value:.2f} s"
+    for scale, unit in ((1.0, "s"), (1e-3, "ms")):
+        if value >= scale:
+            return f"{value / scale:.3g} {unit}"
+    return f"{value * 1e6:.3g} us"
+
+
+def _rate(item: Row) -> str:
+    if item.rate is None:
+        return ""
+    scale, letter = next(((scale, letter) for scale, letter in SCALES if item.rate >= scale), (1.0, ""))
+    return f"{item.rate / scale:.3g}{letter} {item.unit}/s"
 
 
 def _number(value: float | None, pattern: str) -> str:
     return "" if value is None else format(value, pattern)
+
+
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}" if value < 1_000 else f"{value:,.0f}"
+
+
+Column = tuple[str, bool, Callable[[Any], str]]
+# Heading, whether it is text, and the cell of a row.
+_COLUMNS: tuple[Column, ...] = (
+    ("workload", True, lambda item: item.workload),
+    ("time", False, lambda item: seconds(item.seconds)),
+    ("CPU", False, lambda item: seconds(item.cpu_seconds)),
+    ("rate", False, _rate),
+    ("MiB", False, lambda item: _number(item.peak_mib, ".0f")),
+    ("fastest peer", True, lambda item: item.best_peer or ""),
+    ("ratio", False, lambda item: _ratio(item.ratio_best_peer)),
+    ("vectorbt", True, lambda item: (item.vectorbt or "").removeprefix("vectorbt ")),
+    ("ratio", False, lambda item: _ratio(item.ratio_vectorbt)),
+    ("of the limit", False, lambda item: _ratio(item.ratio_limit)),
+)
+
+
+def _difference(pair: tuple[Row, Peer]) -> str:
+    _, peer = pair
+    if peer.difference is None:
+        return peer.differs
+    return "same" if not peer.differs else f"{peer.difference:.1%}: {peer.differs}"
+
+
+_PEER_COLUMNS: tuple[Column, ...] = (
+    ("workload", True, lambda pair: pair[0].workload),
+    ("peer", True, lambda pair: pair[1].name),
+    ("time", False, lambda pair: seconds(pair[1].seconds)),
+    ("CPU", False, lambda pair: seconds(pair[1].cpu_seconds)),
+    ("MiB", False, lambda pair: _number(pair[1].peak_mib, ".0f")),
+    ("rounds", False, lambda pair: str(pair[1].rounds)),
+    ("ratio", False, lambda pair: _ratio(pair[1].ratio)),
+    ("ratio CPU", False, lambda pair: _ratio(pair[1].cpu_ratio)),
+    ("final equity", True, _difference),
+)
+
+
+def _table(title: str, columns: Sequence[Column], rows: Sequence[Any]) -> Table:
+    shown = Table(title=title, title_justify="left")
+    for heading, is_text, _ in columns:
+        shown.add_column(heading, justify="left" if is_text else "right")
+    for item in rows:
+        shown.add_row(*(cell(item) for _, _, cell in columns))
+    return shown
+
+
+def _markdown(columns: Sequence[Column], rows: Sequence[Any]) -> list[str]:
+    return [
+        "| " + " | ".join(heading for heading, _, _ in columns) + " |",
+        "|" + "|".join(" --- " if is_text else " ---: " for _, is_text, _ in columns) + "|",
+        *("| " + " | ".join(cell(item) for _, _, cell in columns) + " |" for item in rows),
+    ]
 
 
 def _version(name: str) -> str | None:

@@ -43,26 +43,32 @@ def measured(work: Callable[[], Any], in_a_row: int = 1) -> Sample:
     return Sample(wall / in_a_row, cpu / in_a_row)
 
 
-def in_turn(measures: Mapping[str, Measure], repeats: int) -> dict[str, list[Sample]]:
+def in_turn(measures: Mapping[str, Measure], rounds: int | Mapping[str, int]) -> dict[str, list[Sample]]:
     """Return the samples of each contender, one of each a round, so that a drift of the machine hits all alike.
 
-    Each round starts with another contender. A measure is called with the number of the round; it takes another
-    data set each time where it has several, so that no branch predictor learns the data by heart.
+    Each round starts with another contender; one with fewer rounds leaves after its last. A measure is called with
+    the number of the round: it takes another data set each time where it has several, so that no branch predictor
+    learns the data by heart.
     """
     samples: dict[str, list[Sample]] = {name: [] for name in measures}
     names = list(measures)
-    for number in range(repeats):
+    wanted = dict.fromkeys(names, rounds) if isinstance(rounds, int) else dict(rounds)
+    for number in range(max(wanted.values(), default=0)):
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            samples[name].append(measures[name](number))
+            if number < wanted[name]:
+                samples[name].append(measures[name](number))
     return samples
 
 
 def calls(runs: Sequence[Callable[[], Any]], in_a_row: int = 1) -> Measure:
-    """Return a measure of calls, one data set after the other; each is called once before, which is not counted."""
-    for run in runs:
-        run()
+    """Return a measure of calls, one data set after the other."""
     return lambda number: measured(runs[number % len(runs)], in_a_row)
+
+
+def affordable(seconds: float, rounds: int, budget: float) -> int:
+    """Return the rounds that a call of some seconds may take part in: at least one, `budget` seconds together."""
+    return max(1, min(rounds, int(budget / max(seconds, 1e-9))))
 
 
 def command(
@@ -113,7 +119,6 @@ def median_peak(samples: Sequence[Sample]) -> float | None:
 
 
 def median_ratio(samples: Sequence[Sample], others: Sequence[Sample], name: str) -> float:
-    """Return the median, over rounds, of the others' figure / the samples'."""
-    return statistics.median(
-        getattr(other, name) / getattr(sample, name) for sample, other in zip(samples, others, strict=True)
-    )
+    """Return the median of the others' figure / the samples', over the rounds that both took part in."""
+    pairs = zip(samples, others, strict=False)
+    return statistics.median(getattr(other, name) / getattr(sample, name) for sample, other in pairs)

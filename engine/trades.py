@@ -91,6 +91,12 @@ def trades_of(
     return trades[:n_trades]
 
 
+def entry_kinds(trades: NDArray[Any]) -> NDArray[Any]:
+    """Return the kind of fill that opened each trade, as text."""
+    kinds: NDArray[Any] = np.array(FILL_KINDS, dtype=object)[trades["entry_kind"]]
+    return kinds
+
+
 def exit_kinds(trades: NDArray[Any]) -> NDArray[Any]:
     """Return how each trade ended, as text: a fill's kind, `cash_in_lieu`, or `open`."""
     kinds: NDArray[Any] = np.array((*FILL_KINDS, "cash_in_lieu"), dtype=object)[trades["exit_kind"]]

@@ -41,6 +41,8 @@ def equity_table(run_id: str, spec: str, result: Result) -> pa.Table:
 
 def fills_table(run_id: str, spec: str, result: Result) -> pa.Table:
     """Return the rows of `research/fills` of a run."""
+    from engine.records import FILL_KINDS
+
     fills = result.fills
     return _table(
         "research/fills",
@@ -50,17 +52,23 @@ def fills_table(run_id: str, spec: str, result: Result) -> pa.Table:
             "fill": np.arange(len(fills)),
             "bar_end": result.bar_end[fills["bar"]],
             "symbol": [result.symbols[asset] for asset in fills["asset"]],
+            "kind": np.array(FILL_KINDS, dtype=object)[fills["kind"]],
             "quantity": fills["quantity"],
             "price": fills["price"],
             "commission": fills["commission"],
+            "fees": fills["fees"],
             "spread_cost": fills["spread"],
             "slippage_cost": fills["slippage"],
+            "impact_cost": fills["impact"],
         },
     )
 
 
 def trades_table(run_id: str, spec: str, result: Result) -> pa.Table:
     """Return the rows of `research/trades` of a run; an open trade has no exit."""
+    from engine.records import FILL_KINDS
+    from engine.trades import exit_kinds
+
     trades = result.trades
     is_open = trades["is_open"]
     exits = result.bar_end[trades["exit_bar"]].astype(object)
@@ -80,6 +88,10 @@ def trades_table(run_id: str, spec: str, result: Result) -> pa.Table:
             ],
             "pnl": trades["pnl"],
             "cost": trades["costs"],
+            "mae": trades["mae"],
+            "mfe": trades["mfe"],
+            "entry_kind": np.array(FILL_KINDS, dtype=object)[trades["entry_kind"]],
+            "exit_kind": exit_kinds(trades),
             "is_open": is_open,
         },
     )

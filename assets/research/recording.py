@@ -223,13 +223,14 @@ def kind_tags(kind: str, spec: Spec) -> dict[str, str]:
 
 def spec_params(spec: Spec) -> dict[str, Any]:
     """Return the spec's settings as MLflow parameters; those at a default that has no effect are left out."""
-    from engine import Account, Costs, Execution
+    from engine import Account, Costs, Execution, Risk
 
     params: dict[str, Any] = {"spec": spec.name, "universe": spec.universe, "seed": spec.seed}
     for group, value, plain in (
         ("account", spec.account, Account()),
         ("costs", spec.costs, Costs()),
         ("execution", spec.execution, Execution()),
+        ("risk", spec.risk, Risk()),
     ):
         for name, setting in vars(value).items():
             if setting != getattr(plain, name):

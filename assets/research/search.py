@@ -72,6 +72,7 @@ def simulate_rows(market: Market, spec: Spec, targets: np.ndarray, rows: slice) 
         account=spec.account,
         costs=spec.costs,
         execution=spec.execution,
+        risk=spec.risk,
         actions=market.actions[rows],
         periods_per_year=market.periods_per_year,
     )

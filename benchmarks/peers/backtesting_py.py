@@ -6,13 +6,12 @@ Its spread is paid by entries alone: where exits pay slippage too, both are char
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from benchmarks.cases import UNITS, Case
-from benchmarks.runs import Figures, Run, figures, later, wanted
+from benchmarks.runs import Figures, Run, figures, wanted
 
 
 class Charges:

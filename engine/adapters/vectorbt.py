@@ -106,7 +106,7 @@ def _from_signals(vbt: Any, bars: Bars, values: Floats, account: Account, risk: 
     refuse(risk.time_stop_bars > 0, PEER, "a time stop")
     refuse(risk.stop_loss_rate > 0.0 and risk.trailing_stop_rate > 0.0, PEER, "a stop loss beside a trailing stop")
     sizes = np.abs(values)
-    units = np.nanmax(np.where(sizes > 0.0, sizes, np.nan), axis=0, initial=0.0)
+    units = np.max(np.where(sizes > 0.0, sizes, 0.0), axis=0)
     refuse(bool(((sizes > 0.0) & (sizes != units)).any()), PEER, "levels of Risk with targets of several sizes")
     stop = risk.stop_loss_rate or risk.trailing_stop_rate
     is_short = values < 0.0 if account.allow_short else np.zeros(values.shape, dtype=np.bool_)

@@ -211,7 +211,6 @@ def open_lot_nb(lots: Lots, asset: int) -> int:
     slot = lots.end[asset]
     if lots.first[asset] == slot:
         lots.middle[asset] = slot
-        lots.back_high[asset], lots.back_low[asset] = -np.inf, np.inf
     else:
         lots.highs[slot - 1], lots.lows[slot - 1] = lots.high[asset], lots.low[asset]
         lots.back_high[asset] = max(lots.back_high[asset], lots.high[asset])

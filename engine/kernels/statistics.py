@@ -183,7 +183,7 @@ def drawdown_nb(equity: Floats, initial: float) -> float:
             most = max(most, bits[first + bar])
             least = min(least, bits[first + bar])
         highest, lowest = np.int64(most).view(np.float64), np.int64(least).view(np.float64)
-        if least >= 0 and highest < np.inf:
+        if least >= 0:
             if highest <= peak:
                 deepest = min(deepest, lowest / peak - 1.0)
                 continue

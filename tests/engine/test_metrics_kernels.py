@@ -125,6 +125,8 @@ def test_drawdown_is_that_of_a_scan_to_the_last_bit(n, drift):
         equity = 1e5 * np.exp(np.cumsum(rng.normal(drift, 0.02, n)))
         if seed % 3 == 1:
             equity = np.round(equity, -3)
+        if seed % 5 == 3:
+            equity = 1e5 * (1.0 + np.cumsum(rng.normal(0.0, 1e-10, n)))
         if seed % 4 == 2:
             equity -= rng.uniform(0.0, 2e5)
         for initial in (1e5, 0.9e5, 1e6):

@@ -10,7 +10,7 @@ import pytest
 from engine.actions import Events
 from engine.errors import InputError
 from engine.records import CASH_FLOW, CASH_IN_LIEU, DIVIDEND, FILL, LIMIT, STOP_LOSS, TARGET, TRADE
-from engine.trades import METHODS, exit_kinds, trades_of
+from engine.trades import METHODS, entry_kinds, exit_kinds, trades_of
 
 SEEDS = range(25)
 COSTS = ("commission", "fees", "spread", "slippage", "impact")
@@ -44,7 +44,10 @@ def flow(bar, asset, kind, amount, quantity=0.0):
 
 
 class Story:
-    """A made-up run: prices, splits, fills and flows, with the equity they lead to by plain arithmetic."""
+    """A made-up run: prices, splits, fills and flows, with the equity they lead to by plain arithmetic.
+
+    One in three gathers a long row of lots, which small sales then eat from one end.
+    """
 
     def __init__(self, seed, n_bars=80, n_assets=3):
         rng = np.random.default_rng(seed)
@@ -60,9 +63,9 @@ class Story:
         is_missing = rng.random(self.close.shape) < 0.1
         self.high[is_missing] = self.low[is_missing] = np.nan
         self.rows, self.flows = [], []
-        self._trade(rng, is_missing, has_lots=seed % 2 == 0)
+        self._trade(rng, is_missing, has_lots=seed % 2 == 0, sizes=[-1, 2, 3] if seed % 3 == 0 else range(-9, 10))
 
-    def _trade(self, rng, is_missing, has_lots):
+    def _trade(self, rng, is_missing, has_lots, sizes):
         position, cash = np.zeros(self.n_assets), 0.0
         for bar in range(self.n_bars):
             for asset in range(self.n_assets):
@@ -77,7 +80,9 @@ class Story:
                         cash += fraction * mark
             for asset in range(self.n_assets):
                 for _ in range(int(rng.choice([0, 0, 1, 2]))):
-                    quantity = float(rng.choice([-position[asset], *rng.integers(-9, 10, 3)]))
+                    quantity = float(rng.choice(sizes))
+                    if len(sizes) > 3 and rng.random() < 0.25:
+                        quantity = -position[asset]
                     if quantity == 0.0 or is_missing[bar, asset]:
                         continue
                     costs = dict(zip(COSTS, rng.random(5), strict=True))
@@ -237,12 +242,12 @@ def test_without_bars_there_are_no_excursions():
     assert np.array_equal(bare["pnl"], story.trades("fifo")["pnl"])
 
 
-def test_way_of_each_exit_is_named():
+def test_kinds_of_entry_and_exit_are_named():
     kinds = [{"kind": kind} for kind in (LIMIT, STOP_LOSS, TARGET)]
     fills = fills_of([(0, 0, 3.0, 10.0, kinds[0]), (1, 0, -1.0, 11.0, kinds[1]), (2, 0, -1.5, 11.0, kinds[2])])
     flows = np.array([flow(2, 0, CASH_IN_LIEU, 0.25 * 5.5, -0.25)], dtype=CASH_FLOW)
     trades = trades_of(fills, events_of({(2, 0): 2.0}), np.array([5.0]), 3, cash_flows=flows)
-    assert trades["entry_kind"].tolist() == [LIMIT] * 4
+    assert entry_kinds(trades).tolist() == ["limit"] * 4
     assert exit_kinds(trades).tolist() == ["stop_loss", "cash_in_lieu", "target", "open"]
     assert trades["quantity"].tolist() == [1.0, 0.25, 1.5, 2.25]
     assert trades["is_open"].tolist() == [False, False, False, True]

@@ -117,7 +117,7 @@ def test_order_meets_a_bar(engine, order, shape, price):
     ("order", "shape", "price"),
     [
         (LIMIT_BUY, (100.0, 101.0, 95.0, 96.0), None),
-        (LIMIT_BUY, (95.0, 96.0, 95.0, 96.0), 95.0),
+        (LIMIT_BUY, (95.0, 96.0, 95.0, 96.0), None),
         (LIMIT_BUY, (100.0, 101.0, 94.9, 96.0), 95.0),
         (LIMIT_SELL, (100.0, 105.0, 99.0, 104.0), None),
         (STOP_BUY, (100.0, 105.0, 99.0, 104.0), 105.0),

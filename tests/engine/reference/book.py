@@ -25,6 +25,7 @@ class Holding:
     entry_bar: int
     active_bar: int
     begin: Begin | None = None
+    inside_bar: int = -1  # the bar inside of which it was entered
     exit: Exit | None = None
 
 
@@ -120,7 +121,8 @@ class Book:
             self.holding[asset] = None
         elif before == 0.0 or before * after < 0.0:
             active_bar = self.bar if self.is_followed_at_once(kind) else self.bar + 1
-            self.holding[asset] = Holding(price, price, self.bar, active_bar, self.begin(reference))
+            inside_bar = self.bar if self.stage == "inside" else -1
+            self.holding[asset] = Holding(price, price, self.bar, active_bar, self.begin(reference), inside_bar)
         elif abs(after) > abs(before):
             holding.entry = (abs(before) * holding.entry + abs(quantity) * price) / abs(after)
             holding.begin = self.begin(reference)
@@ -153,6 +155,7 @@ class Book:
         child.active_bar = max(from_bar, child.bar + 1 + self.settings.latency_bars)
         if can_act and child.active_bar == self.bar:
             child.begin = Begin(self.stage, price, self.place)
+            child.inside_bar = self.bar if self.stage == "inside" else -1
         child.start_trailing(price)
 
     def reject_order(self, order, reason, quantity, price):

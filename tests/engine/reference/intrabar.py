@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tests.engine.reference.matching import Entry, leave, trade_together
@@ -9,6 +10,7 @@ from tests.engine.reference.orders import STOPS, Begin, Order
 from tests.engine.reference.paths import Path, Slice
 
 START = (0, 0.0)
+LAST = math.inf  # take profits come after limit orders
 INSIDE_KINDS = ("limit", *STOPS)
 
 
@@ -44,6 +46,7 @@ def walk_bar(book):
             then.append((min(numbers) if numbers else len(book.orders), asset))
     for asset in first + [asset for _, asset in sorted(then)]:
         walk_asset(book, asset)
+        trail(book, asset)
 
 
 def walk_asset(book, asset):
@@ -85,15 +88,24 @@ def walk_slice(book, asset, bar, path):
             fill_event(book, event, bar)
         else:
             leave_event(book, asset, event, bar)
+    for item in [book.holding[asset], *working(book, asset)]:
+        if item is not None:
+            item.begin = None
+
+
+def trail(book, asset):
+    """Let what trails follow the bar after its test; what began inside the bar knows only its close."""
+    t, inputs = book.bar, book.inputs
+    high, low, close = inputs.high[t][asset], inputs.low[t][asset], inputs.close[t][asset]
     for order in book.orders:
-        if order.asset == asset and order.works_at(book.bar):
-            order.trail_bar(bar, book.settings.trail_on_close)
-            order.begin = None
+        if order.asset == asset and order.works_at(t):
+            is_on_close = book.settings.trail_on_close or order.inside_bar == t
+            order.follow(close if is_on_close else (high if order.side < 0 else low))
     holding = book.holding[asset]
-    if holding is not None and holding.active_bar <= book.bar:
-        choose, best = (max, bar.high) if book.units[asset] > 0.0 else (min, bar.low)
-        holding.extreme = choose(holding.extreme, bar.close if book.settings.trail_on_close else best)
-        holding.begin = None
+    if holding is not None and holding.active_bar <= t:
+        is_on_close = book.settings.trail_on_close or holding.inside_bar == t
+        choose, best = (max, high) if book.units[asset] > 0.0 else (min, low)
+        holding.extreme = choose(holding.extreme, close if is_on_close else best)
 
 
 def working(book, asset):
@@ -113,11 +125,11 @@ def fill_event(book, event, bar):
     units, side = book.units[order.asset], order.side
     partner = ambiguous_partner(book, order, bar) if units * side < 0.0 else None
     level = order.limit if order.is_limit else order.stop_level()
-    before, order.is_triggered = order.filled, True
+    before, rest, order.is_triggered = order.filled, abs(order.rest), True
     trade_together(book, [Entry(order, order.asset, event.price, event.limit)], book.prices(book.inputs.open))
     if partner is not None and order.filled > before:
         other = partner.limit if partner.is_limit else partner.stop_level()
-        note_ambiguity(book, order.asset, order.filled - before, level, other)
+        note_ambiguity(book, order.asset, rest, level, other)
 
 
 def ambiguous_partner(book, order, bar):
@@ -153,7 +165,8 @@ def order_event(book, order, bar, path):
     if level is None or order.is_triggered:
         return None
     begin, price = order.begin, level
-    if begin is not None and is_passed(order.side, level, begin.price):
+    is_start = begin is not None and is_passed(order.side, level, begin.price)
+    if is_start:
         place, price = begin.place, begin.price
     elif path is not None:
         place = path.reach(level, begin)
@@ -169,18 +182,27 @@ def order_event(book, order, bar, path):
 def triggered_event(book, order, bar, path, place, price):
     """A stop_limit triggered at a price: filled there, later in the bar at its limit, or only triggered."""
     begin, limit = order.begin, order.limit
-    fill = None
+    fill, is_start = None, begin is not None and is_passed(order.side, order.stop, begin.price)
     if is_passed(-order.side, limit, price):
         fill = price
-    elif begin is not None and is_passed(order.side, order.stop, begin.price):
+    elif is_start:
         later = limit_event(book, order, bar, path)
         if later is not None:
             place, fill = later.place, limit
+    elif path is not None:
+        later = path_limit(book, order, path, Begin("inside", price, place))
+        if later is not None:
+            place, fill = later, limit
     elif is_beyond(book, order, limit, bar.close):
         fill = limit
-        if path is not None:
-            place = path.reach(limit, Begin("inside", price, place))
     return Event(rank_of(path, place, "stop", order.number), place, order, fill, limit)
+
+
+def path_limit(book, order, path, begin):
+    """Where the rest of a path fills a limit order, or None."""
+    if book.settings.limit_touch:
+        return path.reach(order.limit, begin)
+    return path.passing(order.limit, -order.side, begin)
 
 
 def is_beyond(book, order, limit, close):
@@ -190,19 +212,21 @@ def is_beyond(book, order, limit, close):
 
 
 def limit_event(book, order, bar, path):
-    limit, begin, is_touch = order.limit, order.begin, book.settings.limit_touch
-    price, place = limit, None
-    if begin is not None and is_passed(-order.side, limit, begin.price):
-        place, price = begin.place, begin.price
-    elif path is not None:
-        place = path.reach(limit, begin) if is_touch else path.passing(limit, -order.side, begin)
+    limit, begin, side = order.limit, order.begin, order.side
+    is_strict = not book.settings.limit_touch
+    is_start = begin is not None and is_passed(-side, limit, begin.price)
+    place = START
+    if path is not None:
+        place = path_limit(book, order, path, begin)
+        if is_start and not (is_strict and limit == begin.price):
+            place = begin.place
     elif begin is not None and begin.stage == "inside":
         place = START if is_beyond(book, order, limit, bar.close) else None
-    else:
-        touches = bar.reaches if is_touch else bar.passes
-        place = START if touches(limit, -order.side) else None
+    elif not (bar.passes(limit, -side) if is_strict else bar.reaches(limit, -side)):
+        place = None
     if place is None:
         return None
+    price = begin.price if is_start else limit
     return Event(rank_of(path, place, "limit", order.number), place, order, price, limit)
 
 
@@ -220,13 +244,15 @@ def gap_entry(book, order, price):
     participation did not let out is a market order.
     """
     if not order.is_limit:
-        level = order.stop_level()
-        if not order.is_triggered and (level is None or not is_passed(order.side, level, price)):
+        if order.stop_level() is None:
+            order.reference = price  # decided before the asset's first price: it trails from here on
+        if not order.is_triggered and not is_passed(order.side, order.stop_level(), price):
             return None
         order.is_triggered = True
         if order.kind != "stop_limit":
             return Entry(order, order.asset, price)
-    if not is_passed(-order.side, order.limit, price):
+    better = order.side * (order.limit - price)
+    if better < 0.0 or (better == 0.0 and not book.settings.limit_touch):
         return None
     if book.settings.intrabar == "stops_first":
         order.begin = Begin("open", price)
@@ -268,7 +294,7 @@ def leave_at_open(book, asset, price, *, has_time_stop=True):
         leave(book, asset, kind, price)
     elif profit is not None and is_passed(side, profit, price):
         if s.intrabar == "stops_first":
-            holding.begin = Begin("gap", price)
+            holding.begin = Begin("open", price)
             return
         leave(book, asset, "take_profit", price, profit)
 
@@ -278,40 +304,45 @@ def risk_events(book, asset, bar, path):
     if holding is None or holding.exit is not None or holding.active_bar > book.bar:
         return []
     stop, kind, profit = risk_levels(book, asset)
-    begin, events = holding.begin, []
-    if stop is not None and bar.contains(stop):
-        place = path.reach(stop, begin) if path else START
+    side = 1 if book.units[asset] > 0.0 else -1
+    begin = holding.begin or Begin("open", bar.open)
+    events = []
+    if stop is not None and bar.reaches(stop, -side):
+        is_start = is_passed(-side, stop, begin.price)
+        place = START if path is None else begin.place if is_start else path.reach(stop, begin)
         if place is not None:
-            events.append(Event(rank_of(path, place, "risk", -1), place, kind, stop))
-    if begin is not None and begin.stage == "gap":
-        events.append(Event(rank_of(path, START, "limit", -1), START, "take_profit", begin.price, profit))
-    elif profit is not None and is_profit_touched(book, asset, bar, profit):
-        side = 1 if book.units[asset] > 0.0 else -1
-        place = START
-        if path is not None and book.settings.limit_touch:
-            place = path.reach(profit, begin)
-        elif path is not None:
-            place = path.passing(profit, side, begin)
-        elif begin is not None and begin.stage == "inside":
-            past = side * (bar.close - profit)
-            place = START if past > 0.0 or (past == 0.0 and book.settings.limit_touch) else None
-        if place is not None:
-            events.append(Event(rank_of(path, place, "limit", -1), place, "take_profit", profit, profit))
+            price = begin.price if is_start else stop
+            events.append(Event(rank_of(path, place, "risk", -1), place, kind, price))
+    if profit is not None and bar.reaches(profit, side):
+        event = profit_event(book, asset, bar, path, profit, begin)
+        if event is not None:
+            events.append(event)
     return events
 
 
-def is_profit_touched(book, asset, bar, profit):
-    begin = book.holding[asset].begin
-    if not bar.contains(profit) or (begin is not None and begin.stage == "gap"):
-        return False
-    return book.settings.limit_touch or bar.passes(profit, 1 if book.units[asset] > 0.0 else -1)
+def profit_event(book, asset, bar, path, profit, begin):
+    side, price = 1 if book.units[asset] > 0.0 else -1, profit
+    is_start = is_passed(side, profit, begin.price)
+    is_new_inside = begin.stage == "inside" and book.holding[asset].inside_bar == book.bar
+    place = START
+    if path is not None:
+        place = begin.place if is_start else path.reach(profit, begin)
+        price = begin.price if is_start else profit
+    elif is_new_inside and side * (bar.close - profit) < 0.0:
+        place = None
+    elif book.settings.intrabar == "stops_first" and is_start and not is_new_inside:
+        price = begin.price
+    if place is None:
+        return None
+    return Event(rank_of(path, place, "limit", LAST), place, "take_profit", price, profit)
 
 
 def leave_event(book, asset, event, bar):
     stop, _, profit = risk_levels(book, asset)
     before = abs(book.units[asset])
-    is_both = stop is not None and profit is not None
-    is_both = is_both and bar.contains(stop) and is_profit_touched(book, asset, bar, profit)
-    if is_both:
+    side = 1 if book.units[asset] > 0.0 else -1
+    is_both = stop is not None and profit is not None and bar.reaches(stop, -side) and bar.reaches(profit, side)
+    begin = book.holding[asset].begin or Begin("open", bar.open)
+    if is_both and not (is_passed(-side, stop, begin.price) or is_passed(side, profit, begin.price)):
         note_ambiguity(book, asset, before, stop, profit)
     leave(book, asset, event.what, event.price, event.limit)

@@ -56,7 +56,7 @@ def play_bar(book, bar):
     walk_bar(book)
     book.stage = "close"
     trade_at_close(book)
-    expire(book)
+    expire(book, is_before_close=book.settings.timing == "same_close")
     financing(book, *before)
     for asset, price in enumerate(book.inputs.close[bar]):
         if price is not None:
@@ -99,7 +99,9 @@ def trade_at_open(book):
 def open_entry(book, order, price):
     if order.kind in INSIDE_KINDS:
         return gap_entry(book, order, price)
-    if (order.kind == "market" and book.settings.timing != "same_close") or (order.kind == "moo" and book.inputs.is_first_of_session(book.bar)):
+    if (order.kind == "market" and book.settings.timing != "same_close") or (
+        order.kind == "moo" and book.inputs.is_first_of_session(book.bar)
+    ):
         return Entry(order, order.asset, price)
     return None
 
@@ -127,8 +129,11 @@ def trade_at_once(book):
     trade_together(book, entries, book.prices(book.inputs.close))
 
 
-def expire(book):
+def expire(book, *, is_before_close=False):
+    """End orders whose time is over; those at the market may still fill at this very close."""
     for order in book.orders:
+        if is_before_close and order.kind == "market":
+            continue
         if order.works_at(book.bar) and order.expires_after(book.bar, book.inputs):
             close = book.inputs.close[book.bar][order.asset]
             book.end_order(order, "expired", book.mark[order.asset] if close is None else close)

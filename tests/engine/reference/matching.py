@@ -143,7 +143,7 @@ def trade_together(book, entries, prices):
             elif not raises(book, wish):
                 later.remove(entry)
                 settle(book, wish)
-    wishes = group_wishes(book, group + later)
+    wishes = group_wishes(book, [entry for entry in entries if entry in group or entry in later])
     if not wishes:
         return
     reason, share = None, 1.0
@@ -157,7 +157,7 @@ def trade_together(book, entries, prices):
         if reason is None:
             settle(book, wish, share)
         elif wish.is_order:
-            book.reject_order(wish.entry.owner, reason, wish.quantity, wish.entry.reference)
+            book.reject_order(wish.entry.owner, reason, wish.entry.owner.rest, wish.entry.reference)
         else:
             book.reject(wish.entry.asset, -1, reason, wish.quantity)
             book.pending.pop(wish.entry.asset)

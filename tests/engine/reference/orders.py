@@ -56,6 +56,7 @@ class Order:
     reference: float | None = None
     is_triggered: bool = False
     begin: Begin | None = None  # None: since before the open of the bar that is looked at
+    inside_bar: int = -1  # the bar inside of which it began to work
     skips_bar: int = -1  # a bar whose open it met, so that it does not meet the rest of it
     meter: Meter = field(default_factory=Meter)
 
@@ -90,11 +91,10 @@ class Order:
         else:
             self.reference = self.stop / (1.0 + self.side * self.trail_rate)
 
-    def trail_bar(self, bar, is_on_close):
+    def follow(self, price):
         if self.kind == "trailing_stop":
-            best, choose = (bar.high, max) if self.side < 0 else (bar.low, min)
-            best = bar.close if is_on_close else best
-            self.reference = best if self.reference is None else choose(self.reference, best)
+            choose = max if self.side < 0 else min
+            self.reference = price if self.reference is None else choose(self.reference, price)
 
     def expires_after(self, bar, inputs):
         if self.tif == "ioc":

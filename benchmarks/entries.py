@@ -1,0 +1,109 @@
+"""Contests, one after the other: who can take part, parity, rounds in turn, memory, rows."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import timing
+from benchmarks.cases import Case
+from benchmarks.contests import Contest, contests
+from benchmarks.limits import Machine
+from benchmarks.parity import Prepared, prepared
+from benchmarks.results import Known, Row, row
+from benchmarks.runs import OURS, Contender
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+HOT = ", {n} in a row"
+
+
+def measured(machine: Machine, options: argparse.Namespace, log: Console) -> tuple[list[Row], list[str]]:
+    """Return the rows of all contests wanted, and the modules that peers lack here.
+
+    options : only, without, small, no_memory and budget as `python -m benchmarks --help` explains them
+    """
+    rows: list[Row] = []
+    absent: set[str] = set()
+    for contest in contests(small=options.small):
+        if options.only and contest.name not in options.only:
+            continue
+        entered = {name: who for name, who in contest.contenders.items() if who.family not in options.without}
+        absent |= {module for who in entered.values() for module in who.missing()}
+        entered = {name: who for name, who in entered.items() if not who.missing()}
+        log.print(f"{contest.name}: {len(entered)} contenders")
+        found = _measured(contest, entered, machine, options.budget)
+        if not (options.no_memory or options.small):
+            _add_memory(contest, entered, found)
+        rows += found
+    return rows, sorted(absent)
+
+
+def _measured(contest: Contest, entered: Mapping[str, Contender], machine: Machine, budget: float) -> list[Row]:
+    cases = contest.cases()
+    ready = prepared(entered, cases)
+    rows = []
+    for in_a_row in contest.in_a_row:
+        # What takes a second needs no loop to be seen warm.
+        fast = {name: who for name, who in ready.items() if in_a_row == 1 or who.seconds * in_a_row < budget / 3.0}
+        measures = {name: timing.calls(who.runs, in_a_row) for name, who in fast.items()}
+        rounds = {name: timing.affordable(who.seconds * in_a_row, contest.rounds, budget) for name, who in fast.items()}
+        samples = timing.in_turn(measures, rounds)
+        rows += _rows(contest, entered, ready, samples, in_a_row)
+    limit = None if contest.limit is None else contest.limit(machine, cases[0])
+    for item in rows:
+        _add_rates(item, contest, cases[0], limit)
+    return rows
+
+
+def _rows(
+    contest: Contest,
+    entered: Mapping[str, Contender],
+    ready: Mapping[str, Prepared],
+    samples: Mapping[str, Sequence[timing.Sample]],
+    in_a_row: int,
+) -> list[Row]:
+    peers = {name: taken for name, taken in samples.items() if entered[name].family != OURS}
+    known = {
+        name: Known(entered[name].family, entered[name].differs, entered[name].n_threads, ready[name].difference)
+        for name in peers
+    }
+    rows = []
+    for mine in contest.ours:
+        if mine.name in samples:
+            workload = mine.name if in_a_row == 1 else mine.name + HOT.format(n=in_a_row)
+            item = row(workload, samples[mine.name], peers, known)
+            item.n_threads = mine.n_threads
+            rows.append(item)
+    return rows
+
+
+def _add_rates(item: Row, contest: Contest, case: Case, limit: float | None) -> None:
+    item.rate, item.unit = contest.amount(case) / item.seconds, contest.unit
+    if limit is not None:
+        item.limit_seconds, item.ratio_limit = limit, item.seconds / limit
+
+
+def _add_memory(contest: Contest, entered: Mapping[str, Contender], rows: Sequence[Row]) -> None:
+    """Fill in the peak memory of a process of each contender."""
+    peaks = {name: _peak(contest.name, name) for name in entered}
+    for item in rows:
+        mine = next(who.name for who in contest.ours if item.workload in (who.name, *_hot_names(contest, who.name)))
+        item.peak_mib = peaks[mine]
+        for peer in item.peers:
+            peer.peak_mib = peaks[peer.name]
+
+
+def _hot_names(contest: Contest, name: str) -> list[str]:
+    return [name + HOT.format(n=number) for number in contest.in_a_row if number > 1]
+
+
+def _peak(contest: str, contender: str) -> float:
+    """Return the peak memory (MiB) of a process of its own that runs a contender once."""
+    arguments = [sys.executable, "-m", "benchmarks.peak", contest, contender]
+    done = subprocess.run(arguments, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
