@@ -7,13 +7,14 @@ export DAGSTER_HOME ?= $(QUANTLAKE_HOME)/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: demo ui test test-all check bench clean lock help
+.PHONY: demo ui test test-all check parity-zipline bench clean lock help
 
 help:
 	@echo "make demo      materialize the whole platform on the embedded real market data"
 	@echo "make ui        Dagster and MLflow on loopback, filled by the demo"
 	@echo "make test      the test suite (make test-all adds the slow suites)"
 	@echo "make check     ruff, mypy, import rules"
+	@echo "make parity-zipline   the fills of zipline, in an environment of its own"
 	@echo "make bench     timings against the usual tools"
 	@echo "make clean     remove .venv and caches (quantlake clean removes the data)"
 
@@ -42,6 +43,15 @@ check: $(VENV)/installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+parity-zipline: $(VENV)/installed .venv-zipline/installed
+	@QUANTLAKE_ZIPLINE_PYTHON=$(CURDIR)/.venv-zipline/bin/python $(BIN)/python -m pytest tests/parity/test_zipline.py
+
+.venv-zipline/installed:
+	@echo "Installing zipline-reloaded into .venv-zipline (it needs older packages than the rest)"
+	@test -x .venv-zipline/bin/python || $(PYTHON) -m venv .venv-zipline
+	@.venv-zipline/bin/python -m pip install --quiet --disable-pip-version-check "zipline-reloaded>=3.2.1,<3.3"
+	@touch $@
 
 bench: $(VENV)/installed
 	@$(BIN)/python -m benchmarks

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.execution import Execution
     from engine.hashing import ENGINE_HASH
     from engine.inference import (
+        bootstrap_sharpe,
         deflated_sharpe,
         expected_maximum_sharpe,
         minimum_backtest_length,
@@ -45,7 +46,9 @@ _HOMES = {
     "execution": ("Execution",),
     "hashing": ("ENGINE_HASH",),
     "inference": (
+        "bootstrap_sharpe",
         "deflated_sharpe",
+        "effective_trials",
         "expected_maximum_sharpe",
         "minimum_backtest_length",
         "minimum_track_record",

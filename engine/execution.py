@@ -95,3 +95,14 @@ class Execution:
         )
         for name in _FLAGS:
             flag(name, getattr(self, name))
+
+    @classmethod
+    def profile(cls, name: str) -> Execution:
+        """Return the execution that reproduces a peer: vectorbt, backtrader, backtesting.py, zipline or lean.
+
+        What each profile reproduces and what not is written in `engine.profiles`. Raises `InputError` naming the
+        nearest where there is none of that name.
+        """
+        from engine.profiles import profile
+
+        return profile(name)

@@ -10,6 +10,7 @@ from engine.kernels.corporate_actions import apply_actions_nb, pay_dividends_nb
 from engine.kernels.financing import charge_overnight_nb, note_overnight_nb
 from engine.kernels.inside import inside_nb
 from engine.kernels.lifecycle import is_active_nb
+from engine.kernels.levels import begins_later_nb
 from engine.kernels.marking import mark_all_nb, mark_held_nb
 from engine.kernels.state import (
     AGENDA,
@@ -171,6 +172,8 @@ def trail_positions_nb(book: Book, market: Market, t: int, rules: Rules) -> None
         holding = book.holding[asset]
         is_long = book.position[asset] > 0.0
         reach = market.high[t, asset] if is_long else market.low[t, asset]
+        if holding["entry_bar"] == t and begins_later_nb(book, asset, rules):
+            continue
         if holding["entry_bar"] == t and holding["began"] != AT_OPEN:
             reach = market.close[t, asset]
         holding["extreme"] = max(holding["extreme"], reach) if is_long else min(holding["extreme"], reach)

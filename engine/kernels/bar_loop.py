@@ -222,6 +222,6 @@ def take_orders_nb(
         expire_nb(book, market, orders, t, rules)
     number = book.state.next_order
     while number < book.state.n_orders and orders[number]["bar"] == t:
-        accept_nb(book, orders, number, is_called, t, rules, records_out)
+        accept_nb(book, market, orders, number, is_called, t, rules, records_out)
         number += 1
     book.state.next_order = number

@@ -107,6 +107,7 @@ def delist_nb(
 ) -> None:
     """Close the position at the last mark x (1 + delisting return), free of costs, and end all trading."""
     book.holding[asset]["is_listed"] = False
+    book.state.n_delisted += 1
     for i in range(book.late.shape[0]):
         if not np.isnan(book.late[i, asset]):
             book.late[i, asset] = np.nan

@@ -22,9 +22,10 @@ def decide_nb(book: Book, close: Floats, plan: Plan, decision: int, equity: floa
     Weights are sized with this bar's equity and close. With no equity left, any weight means no position.
     """
     row = plan.row[decision]
+    n_delisted = book.state.n_delisted
     for asset in range(close.shape[1]):
         value = plan.values[row, asset]
-        if np.isnan(value) or not book.holding[asset]["is_listed"]:
+        if np.isnan(value) or (n_delisted > 0 and not book.holding[asset]["is_listed"]):
             continue
         units = value
         if plan.is_weight and value != 0.0:

@@ -10,6 +10,7 @@ from engine.kernels.cash import affordable_share_nb, is_queued_nb, queue_nb
 from engine.kernels.due import fillable_nb
 from engine.kernels.levels import (
     NEVER,
+    begins_later_nb,
     is_limit_nb,
     is_stop_nb,
     path_nb,
@@ -21,10 +22,8 @@ from engine.kernels.levels import (
 from engine.kernels.lifecycle import is_active_nb, take_fill_nb
 from engine.kernels.moments import quantity_to_leave_nb, share_of_queued_nb
 from engine.kernels.state import (
-    AFTER_MARKET,
     BEFORE,
     INSIDE,
-    NEXT_BAR,
     PESSIMISTIC,
     STOPS_FIRST,
     Book,
@@ -191,8 +190,7 @@ def next_risk_nb(
     holding = book.holding[asset]
     is_new = holding["entry_bar"] == t
     event, at, reference, key = NOTHING, NEVER, np.nan, NEVER
-    is_early = rules.children_from == NEXT_BAR or (rules.children_from == AFTER_MARKET and holding["began"] == INSIDE)
-    if (is_new and is_early) or holding["exit_kind"] >= 0:
+    if (is_new and begins_later_nb(book, asset, rules)) or holding["exit_kind"] >= 0:
         return event, at, reference, key
     is_long = book.position[asset] > 0.0
     is_inside = is_new and holding["began"] == INSIDE

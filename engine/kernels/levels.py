@@ -7,6 +7,10 @@ import numpy as np
 from engine.jit import step
 from engine.kernels.state import (
     ADAPTIVE,
+    AFTER_MARKET,
+    BEFORE,
+    INSIDE,
+    NEXT_BAR,
     OHLC,
     Book,
     Rules,
@@ -74,6 +78,15 @@ def is_limit_nb(orders: np.ndarray, number: int) -> bool:
     """Return whether an order works as a limit now."""
     order = orders[number]
     return order["kind"] == LIMIT or (order["kind"] == STOP_LIMIT and order["is_triggered"] == 1)
+
+
+@step
+def begins_later_nb(book: Book, asset: int, rules: Rules) -> bool:
+    """Return whether the levels of a position that was entered in this bar work from the next one on."""
+    began = book.holding[asset]["began"]
+    if began == BEFORE or rules.children_from == NEXT_BAR:
+        return True
+    return rules.children_from == AFTER_MARKET and began == INSIDE
 
 
 @step

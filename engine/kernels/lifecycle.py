@@ -38,7 +38,14 @@ from engine.records import (
 
 @step
 def accept_nb(
-    book: Book, orders: np.ndarray, number: int, is_called: bool, t: int, rules: Rules, records_out: Records
+    book: Book,
+    market: Market,
+    orders: np.ndarray,
+    number: int,
+    is_called: bool,
+    t: int,
+    rules: Rules,
+    records_out: Records,
 ) -> None:
     """Take or refuse an order at the close of the bar it was decided on."""
     order = orders[number]
@@ -62,7 +69,9 @@ def accept_nb(
     order["rest"] = quantity
     round_order_prices_nb(orders, number, rules.tick_size)
     if order["kind"] == TRAILING_STOP and np.isnan(order["reference"]):
-        order["reference"] = first_reference_nb(orders, number, book.mark[asset])
+        # Marks of assets that are not held may be older than the bar.
+        close = market.close[t, asset]
+        order["reference"] = first_reference_nb(orders, number, book.mark[asset] if np.isnan(close) else close)
     book.live[book.state.n_live] = number
     book.state.n_live += 1
     parent = order["parent"]

@@ -38,6 +38,7 @@ def reset_nb(book: Book, orders: np.ndarray | None, rules: Rules) -> None:
     state.n_children = 0
     state.next_payment = 0
     state.n_unpaid = 0
+    state.n_delisted = 0
     for asset in range(book.position.size):
         book.position[asset] = 0.0
         book.mark[asset] = np.nan

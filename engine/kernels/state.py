@@ -167,6 +167,7 @@ STATE = np.dtype(
         ("n_children", np.int64),
         ("next_payment", np.int64),  # place in Events.pay_order
         ("n_unpaid", np.int64),
+        ("n_delisted", np.int64),
     ],
     align=True,
 )
