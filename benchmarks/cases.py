@@ -222,10 +222,9 @@ def momentum_weights(
     close: Floats, bar_end: NDArray[np.datetime64], lookback: int, skip: int, top: int, gross: float = GROSS
 ) -> Floats:
     """Return equal weights of the winners, computed on the rows of a month's first bar alone."""
+    rows = rebalancing_bars(bar_end, lookback)
     weights = np.full(close.shape, np.nan)
-    for t in rebalancing_bars(bar_end, lookback):
-        weights[t] = 0.0
-        weights[t, winners(close, t, lookback, skip, top)] = gross / top
+    weights[rows] = winners_weights(close, rows, lookback, skip, top, gross)
     return weights
 
 
@@ -236,9 +235,15 @@ def rebalancing_bars(bar_end: NDArray[np.datetime64], lookback: int) -> NDArray[
     return first[first >= lookback]
 
 
-def winners(close: Floats, t: int, lookback: int, skip: int, top: int) -> NDArray[np.int64]:
-    """Return the assets with the greatest returns from `lookback` to `skip` bars ago."""
-    return np.argpartition(-(close[t - skip] / close[t - lookback]), top)[:top]
+def winners_weights(
+    close: Floats, rows: NDArray[np.int64], lookback: int, skip: int, top: int, gross: float = GROSS
+) -> Floats:
+    """Return float64[n_rows, n_assets]: equal weights of the greatest returns from `lookback` to `skip` bars ago."""
+    returns = close[rows - skip] / close[rows - lookback]
+    winners = np.argpartition(-returns, top, axis=1)[:, :top]
+    weights = np.zeros_like(returns)
+    np.put_along_axis(weights, winners, gross / top, axis=1)
+    return weights
 
 
 def rankings(n_sets: int, n_assets: int) -> tuple[dict[str, int], ...]:

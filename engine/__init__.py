@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.inference import (
         bootstrap_sharpe,
         deflated_sharpe,
+        effective_trials,
         expected_maximum_sharpe,
         minimum_backtest_length,
         minimum_track_record,
@@ -87,7 +88,9 @@ __all__ = [
     "TargetUnits",
     "TargetWeights",
     "Trials",
+    "bootstrap_sharpe",
     "deflated_sharpe",
+    "effective_trials",
     "expected_maximum_sharpe",
     "minimum_backtest_length",
     "minimum_track_record",

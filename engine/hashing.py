@@ -17,7 +17,9 @@ def source_hash(folder: Path, names: Iterable[str] = ("**/*.py",)) -> str:
     Names and line ends are normalised, so that one commit has one hash on every platform.
     """
     digest = hashlib.sha256()
-    for path in sorted({path for name in names for path in folder.glob(name)}, key=lambda path: path.relative_to(folder).as_posix()):
+    for path in sorted(
+        {path for name in names for path in folder.glob(name)}, key=lambda path: path.relative_to(folder).as_posix()
+    ):
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(b"\0")
         digest.update(path.read_bytes().replace(b"\r\n", b"\n"))

@@ -179,7 +179,7 @@ def instructions_of(decisions: object, bars: Bars) -> Instructions:
         return Instructions(_NO_PLAN, decisions.table(bars))
     if isinstance(decisions, Policy):
         return Instructions(_NO_PLAN, _NO_ORDERS, decisions)
-    assert isinstance(decisions, (TargetWeights, TargetUnits))  # noqa: S101
+    assert isinstance(decisions, (TargetWeights, TargetUnits))
     values, rows = decisions.values_and_rows(bars)
     is_weight = isinstance(decisions, TargetWeights)
     counts = np.empty(values.shape[0], dtype=np.int64)

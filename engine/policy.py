@@ -19,8 +19,8 @@ desk        where the functions of this module put its orders and targets
 memory      float64[n_memory], zeros at first, kept from bar to bar: its only state
 parameters  float64[n], in the order they were given
 
-and is compiled by Numba: numbers, loops, NumPy functions that return a number. It cannot make new arrays or lists,
-nor use Python objects; `memory` is there for what it has to keep. The engine calls it by its address, so a new
+and is compiled by Numba: numbers, arrays, loops, NumPy functions, no other Python objects; what it has to keep stands
+in `memory`. The engine calls it by its address, so a new
 policy compiles in the fraction of a second that the function itself takes, and the bar loop not at all.
 """
 
@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InputError
 from engine.jit import is_compiling, kernel_of, step, user_function
-from engine.kernels.desk import BAR, COUNT, WRONG, AccountSeen, BarsSeen, Desk, Seen, new_order_nb
+from engine.kernels.desk import BAR, COUNT, AccountSeen, BarsSeen, Desk, Seen, new_order_nb
 from engine.kernels.state import DONE, TOO_MANY_ORDERS, WRONG_ORDER
 from engine.panels import place
 from engine.records import LIMIT, MARKET, ORDER, STOP, STOP_LIMIT, TRAILING_STOP
@@ -123,7 +123,7 @@ class Policy:
             return None
         if status == WRONG_ORDER:
             raise InputError(_wrong_order(self.name, desk.orders[number], setting, bar))
-        assert status == DONE  # noqa: S101
+        assert status == DONE
         orders = desk.orders[: desk.numbers[COUNT]].copy()
         return Played(book.state.copy(), book.mark.copy(), orders, records, curves)
 
@@ -248,15 +248,17 @@ def _loop(head: tuple[Any, ...], function: Any, tail: tuple[Any, ...]) -> Any:
 
 def _compile_error(name: str, function: Any, text: str) -> str:
     code = function.__code__
-    lines = [int(line) for file, line in re.findall(r'File "([^"]+)", line (\d+)', text) if code.co_filename.endswith(file)]
+    lines = [
+        int(line) for file, line in re.findall(r'File "([^"]+)", line (\d+)', text) if code.co_filename.endswith(file)
+    ]
     where = f"line {lines[-1] if lines else code.co_firstlineno} of {code.co_filename}"
-    if "NRT required" in text:
-        what = "it makes a new array or list, which is not supported: keep numbers in memory, loop over the bars"
-    else:
-        said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("During")]
-        what = next((line for line in said if line.startswith(("Unknown", "No impl", "Untyped", "Cannot", "Use of"))), said[-1])
-        what += "; a policy may use numbers, loops and NumPy functions that return a number"
-    return f"policy {name!r} does not compile, {where}: {what}"
+    said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("During")]
+    telling = ("Unknown", "No impl", "Untyped", "Cannot", "Use of", "Invalid")
+    what = next((line for line in said if line.startswith(telling)), said[-1])
+    return (
+        f"policy {name!r} does not compile, {where}: {what}; a policy may use numbers, arrays, loops, NumPy functions "
+        "and the functions of engine.policy, and no other Python object"
+    )
 
 
 def _wrong_order(name: str, order: Any, setting: Setting, bar: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cases import GROSS, UNITS, Case, Floats, rebalancing_bars, winners
+from benchmarks.cases import UNITS, Case, Floats, rebalancing_bars, winners_weights
 from benchmarks.peers.vectorbt_portfolio import averages, crossed, joined
 from benchmarks.runs import Figures, Run, wanted
 
@@ -99,10 +99,7 @@ def weights(simulate: Simulate) -> Callable[[Case], Run]:
 
 
 def rankings(simulate: Simulate) -> Callable[[Case], Run]:
-    """W6: the same once a set of parameters, winners chosen by NumPy on the rebalancing rows alone.
-
-    Sets with equal lookback and skip share one sorting of the assets.
-    """
+    """W6: the same once a set of parameters, winners chosen by NumPy on the rebalancing rows alone."""
 
     def prepare(case: Case) -> Run:
         close = panel(case, simulate)
@@ -111,9 +108,7 @@ def rankings(simulate: Simulate) -> Callable[[Case], Run]:
             parts = []
             for parameters in case.rankings:
                 rows = rebalancing_bars(case.bar_end[:-1], parameters["lookback"])
-                compact = np.zeros((len(rows), case.n_assets))
-                for row, t in enumerate(rows):
-                    compact[row, winners(case.close, t, **parameters)] = GROSS / parameters["top"]
+                compact = winners_weights(case.close, rows, **parameters)
                 parts.append(simulate(_weight_job(case, close, rows, compact), case))
             return joined(parts)
 

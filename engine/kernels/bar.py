@@ -9,8 +9,8 @@ from engine.jit import step
 from engine.kernels.corporate_actions import apply_actions_nb, pay_dividends_nb
 from engine.kernels.financing import charge_overnight_nb, note_overnight_nb
 from engine.kernels.inside import inside_nb
-from engine.kernels.lifecycle import is_active_nb
 from engine.kernels.levels import begins_later_nb
+from engine.kernels.lifecycle import is_active_nb
 from engine.kernels.marking import mark_all_nb, mark_held_nb
 from engine.kernels.state import (
     AGENDA,
@@ -89,9 +89,19 @@ def trade_inside_nb(
         end = 1 if is_whole else finer.start[t + 1]
         for s in range(first, end):
             if is_whole:
-                open_, high, low, close = market.open[t, asset], market.high[t, asset], market.low[t, asset], market.close[t, asset]
+                open_, high, low, close = (
+                    market.open[t, asset],
+                    market.high[t, asset],
+                    market.low[t, asset],
+                    market.close[t, asset],
+                )
             else:
-                open_, high, low, close = finer.open[s, asset], finer.high[s, asset], finer.low[s, asset], finer.close[s, asset]
+                open_, high, low, close = (
+                    finer.open[s, asset],
+                    finer.high[s, asset],
+                    finer.low[s, asset],
+                    finer.close[s, asset],
+                )
                 if np.isnan(open_):
                     continue
                 if s > first:

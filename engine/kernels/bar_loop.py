@@ -24,13 +24,13 @@ from engine.kernels.state import (
     OPENING,
     SAME_BAR_CLOSE,
     SAME_CLOSE,
-    UNPRICED,
     TOO_MANY_ORDERS,
+    UNPRICED,
     WRONG_ORDER,
-    Floats,
     Book,
     Curves,
     Finer,
+    Floats,
     Market,
     Plan,
     Records,
@@ -114,8 +114,20 @@ def run_bars_nb(
             if moment == BAR_END:
                 equity, exposure = end_trading_nb(book, market, orders, t, rules, records_out)
                 decision, unpriced = end_bar_nb(
-                    book, market, plan, orders, policy, desk, seen, parameters, decision, equity, exposure, t, rules,
-                    records_out
+                    book,
+                    market,
+                    plan,
+                    orders,
+                    policy,
+                    desk,
+                    seen,
+                    parameters,
+                    decision,
+                    equity,
+                    exposure,
+                    t,
+                    rules,
+                    records_out,
                 )
                 if unpriced >= 0:
                     return UNPRICED, t, unpriced
@@ -169,9 +181,8 @@ def end_bar_nb(
         if not is_called:
             unpriced = decide_nb(book, market.close, plan, decision, equity, t, rules)
         decision += 1
-    if policy is not None:
-        if desk is not None and seen is not None:
-            ask_nb(policy, book, market, desk, seen, parameters, equity, t, is_called, rules)
+    if policy is not None and desk is not None and seen is not None and parameters is not None:
+        ask_nb(policy, book, market, desk, seen, parameters, equity, t, is_called, rules)
     if orders is not None:
         take_orders_nb(book, market, orders, is_called, t, rules, records_out)
     return decision, unpriced

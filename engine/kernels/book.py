@@ -231,9 +231,7 @@ def move_cash_nb(
 
 
 @step
-def reject_nb(
-    book: Book, asset: int, order: int, reason: int, quantity: float, t: int, records_out: Records
-) -> None:
+def reject_nb(book: Book, asset: int, order: int, reason: int, quantity: float, t: int, records_out: Records) -> None:
     """Write a rejection of a signed quantity."""
     place = book.state.n_rejections
     book.state.n_rejections = place + 1

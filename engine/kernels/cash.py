@@ -130,7 +130,14 @@ def cost_of_queue_nb(
 
 @step
 def commission_of_queued_nb(
-    book: Book, orders: np.ndarray | None, asset: int, order: int, size: float, value: float, month_units: float, rules: Rules
+    book: Book,
+    orders: np.ndarray | None,
+    asset: int,
+    order: int,
+    size: float,
+    value: float,
+    month_units: float,
+    rules: Rules,
 ) -> float:
     """Return what a fill would pay of its order's commission, without counting it in."""
     if orders is not None and order >= 0:

@@ -72,9 +72,7 @@ def ask_nb(
         desk.target[asset] = np.nan
     desk.numbers[BAR] = t
     end = t + 1
-    bars = BarsSeen(
-        market.open[:end], market.high[:end], market.low[:end], market.close[:end], market.volume[:end]
-    )
+    bars = BarsSeen(market.open[:end], market.high[:end], market.low[:end], market.close[:end], market.volume[:end])
     first = desk.numbers[COUNT]
     account = AccountSeen(book.state.cash, equity, position, mark)
     policy(t, bars, account, desk, seen.memory, parameters)

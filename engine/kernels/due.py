@@ -23,9 +23,7 @@ from engine.records import MARKET, MOC, MOO, NO_POSITION, REJECTED, STOP_LIMIT, 
 
 
 @step
-def is_due_nb(
-    orders: np.ndarray, number: int, market: Market, now: float, moment: int, t: int, rules: Rules
-) -> bool:
+def is_due_nb(orders: np.ndarray, number: int, market: Market, now: float, moment: int, t: int, rules: Rules) -> bool:
     """Return whether an order fills at a moment's price; a stop limit that the open passes becomes a limit."""
     order = orders[number]
     kind = order["kind"]
@@ -61,7 +59,6 @@ def is_due_nb(
             return (now <= level) if is_buy else (now >= level)
         return (now < level) if is_buy else (now > level)
     return True
-
 
 
 @step

@@ -67,8 +67,26 @@ def inside_nb(
             )
         if orders is not None:
             event, at, reference, key = next_order_nb(
-                book, market, orders, asset, open_, high, low, close, is_whole, is_path, place, now, first, second, event, at,
-                reference, key, t, rules
+                book,
+                market,
+                orders,
+                asset,
+                open_,
+                high,
+                low,
+                close,
+                is_whole,
+                is_path,
+                place,
+                now,
+                first,
+                second,
+                event,
+                at,
+                reference,
+                key,
+                t,
+                rules,
             )
         if event == NOTHING:
             break

@@ -134,7 +134,7 @@ class Curves(NamedTuple):
     exposure: Floats  # sum of |position x mark|
 
 
-# Rows of Book.lists.
+# Rows of Book.lists: assets held, where each stands there, with a pending target, short, to be looked into.
 HELD, HELD_AT, PENDING, SHORT, AGENDA = range(5)
 N_LISTS = 5
 
@@ -222,7 +222,7 @@ class Book(NamedTuple):
     position: Floats  # [n_assets] units
     mark: Floats  # [n_assets] last price, NaN before an asset's first
     target: Floats  # [n_assets] pending units, NaN: none
-    lists: Integers  # [N_LISTS, n_assets] assets: held, where each stands there, with a pending target, short, to look into
+    lists: Integers  # [N_LISTS, n_assets] of assets, by the rows named above
     holding: NDArray[Any]  # [n_assets] HOLDING
     late: Floats  # [latency, n_assets] targets that are not active yet, by decision bar modulo latency
     live: Integers  # [n_orders] numbers of the orders that have not ended, ascending

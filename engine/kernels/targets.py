@@ -21,7 +21,6 @@ def order_quantity_nb(target: float, position: float, lot_size: float) -> float:
     return quantity if target == 0.0 else round_to_lots_nb(quantity, lot_size)
 
 
-
 @step
 def drop_target_nb(book: Book, asset: int) -> None:
     """End a pending target that volume has limited: what cash cannot pay is not carried."""

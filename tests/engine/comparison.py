@@ -13,6 +13,7 @@ from tests.engine.reference import FinerBar, Inputs, OrderInput, Outcome, Settin
 
 # Equal to 1e-9, relative to the account where values pass through zero.
 RATE = 1e-9
+NOISE = 1e-12
 FILL_FIGURES = ("quantity", "price", "reference_price", "commission", "fees", "spread", "slippage", "impact")
 TRADE_FIGURES = ("quantity", "entry_price", "exit_price", "pnl", "return_rate", "commission", "costs", "mae", "mfe")
 
@@ -135,7 +136,10 @@ def assert_same(market, fast, slow):
     """Compare everything that a run writes down."""
     near = {"rtol": RATE, "atol": RATE * market.account.cash}
     assert_same_fills(market, fast, slow)
-    assert_same_records(fast.cash_flows, slow.flows, CASH_FLOW_KINDS, "kind", ("amount", "quantity", "rate"), near)
+    # Interest on a rounding error of cash is none.
+    flows = fast.cash_flows[np.abs(fast.cash_flows["amount"]) > NOISE]
+    slow_flows = [flow for flow in slow.flows if abs(flow["amount"]) > NOISE]
+    assert_same_records(flows, slow_flows, CASH_FLOW_KINDS, "kind", ("amount", "quantity", "rate"), near)
     assert_same_records(fast.rejections, slow.rejections, REASONS, "reason", ("quantity",), near, "order")
     np.testing.assert_allclose(fast.equity, slow.equity, **near)
     np.testing.assert_allclose(fast.cash, slow.cash, **near)

@@ -56,7 +56,6 @@ def play_bar(book, bar):
     walk_bar(book)
     book.stage = "close"
     trade_at_close(book)
-    expire(book, is_before_close=book.settings.timing == "same_close")
     financing(book, *before)
     for asset, price in enumerate(book.inputs.close[bar]):
         if price is not None:
@@ -65,7 +64,7 @@ def play_bar(book, bar):
     decide(book, is_called)
     if book.settings.timing == "same_close":
         trade_at_once(book)
-        expire(book)
+    expire(book)
 
 
 def take_from_queue(book):
@@ -129,14 +128,10 @@ def trade_at_once(book):
     trade_together(book, entries, book.prices(book.inputs.close))
 
 
-def expire(book, *, is_before_close=False):
-    """End orders whose time is over; those at the market may still fill at this very close."""
+def expire(book):
     for order in book.orders:
-        if is_before_close and order.kind == "market":
-            continue
         if order.works_at(book.bar) and order.expires_after(book.bar, book.inputs):
-            close = book.inputs.close[book.bar][order.asset]
-            book.end_order(order, "expired", book.mark[order.asset] if close is None else close)
+            book.end_order(order, "expired", book.mark[order.asset])
 
 
 def decide(book, is_called):

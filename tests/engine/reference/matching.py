@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.engine.reference.book import Exit
 from tests.engine.reference.costs import commission_and_fees, quote
-from tests.engine.reference.orders import Meter, Order, Target, whole_lots
+from tests.engine.reference.orders import Begin, Meter, Order, Target, whole_lots
 
 
 @dataclass(eq=False)
@@ -174,6 +174,8 @@ def group_wishes(book, entries):
     for entry in entries:
         group = entry.owner.group if isinstance(entry.owner, Order) else None
         if group is not None and group in groups:
+            # Should the other one be refused, this one meets the rest of the bar, from this price on.
+            entry.owner.skips_bar, entry.owner.begin = -1, Begin("open", entry.reference)
             continue
         wish = wish_of(book, entry, reserved.get(entry.asset, 0.0))
         if wish is not None:
@@ -223,7 +225,9 @@ def is_within_margin(book, wishes, prices):
     for wish in wishes:
         units[wish.entry.asset] += wish.quantity
     exposure = sum(abs(u * p) for u, p in zip(units, prices, strict=True) if u != 0.0)
-    equity = book.equity(prices) - group_cost(book, wishes)[1]
+    # A fill away from the moment's price gains or loses the difference at once.
+    moved = sum(wish.quantity * (wish.entry.reference - prices[wish.entry.asset]) for wish in wishes)
+    equity = book.equity(prices) - group_cost(book, wishes)[1] - moved
     return exposure <= book.settings.leverage * equity * (1.0 + 1e-12)
 
 
