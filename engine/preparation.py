@@ -81,15 +81,18 @@ def rules_of(account: Account, costs: Costs, execution: Execution, risk: Risk) -
         raise InputError(f"latency_bars must be 0 with timing 'same_close', was {execution.latency_bars}")
     nightly = 1.0 / account.day_count
     has_risk = any(getattr(risk, field.name) for field in fields(risk))
-    is_linear = (
-        costs.commission_min == 0.0
-        and costs.commission_max_rate == math.inf
-        and not costs.commission_tiers
-        and costs.impact_coefficient == 0.0
+    is_proportional = (
+        costs.commission_min == 0.0 and costs.commission_max_rate == math.inf and not costs.commission_tiers
+    )
+    is_plain = (
+        costs.impact_coefficient == 0.0
         and costs.volume_share_impact == 0.0
-        and execution.participation_rate == math.inf
+        and costs.slippage_ticks * execution.tick_size == 0.0
+        and execution.stop_slippage
+        and execution.limit_slippage
         and not execution.slip_within_bar
     )
+    is_linear = is_proportional and is_plain and execution.participation_rate == math.inf
     rules = np.zeros(1, dtype=RULES).view(np.recarray)[0]
     rules.cash = account.cash
     rules.leverage = account.leverage
@@ -135,6 +138,8 @@ def rules_of(account: Account, costs: Costs, execution: Execution, risk: Risk) -
     rules.has_risk = has_risk
     rules.has_financing = account.cash_rate != 0.0 or account.debit_rate != 0.0 or costs.borrow_rate != 0.0
     rules.is_linear = is_linear
+    rules.is_plain = is_plain
+    rules.is_proportional = is_proportional
     rules.n_tiers = len(costs.commission_tiers)
     if costs.commission_tiers:
         if rules.n_tiers > MAX_TIERS:

@@ -105,7 +105,8 @@ def execute_nb(
     book.state.spread += spread * size
     book.state.slippage += slippage * size
     book.state.impact += impact * size
-    book.state.month_units += size
+    if rules.n_tiers > 0:
+        book.state.month_units += size
     book.mark[asset] = reference
     if rules.participation < np.inf or rules.volume_share_impact > 0.0:
         holding = book.holding[asset]

@@ -18,6 +18,8 @@ from engine.kernels.state import (
 
 # Cash for less than this share of the buys is what rounding left of an account that is spent: it buys nothing.
 DUST = 1e-9
+# Nearer than this (relative) to all that may be spent, costs are added up one by one.
+SURE = 1e-6
 # Where the search for an affordable share stops.
 SHARE_NOISE = 1e-15
 
@@ -59,6 +61,8 @@ def affordable_share_nb(
     if rules.leverage > 1.0 or rules.cash_policy == MARGIN_POLICY:
         equity, exposure = equity_at_nb(book, price, t)
     spendable = book.state.cash + (rules.leverage - 1.0) * max(equity, 0.0)
+    if rules.is_linear and rules.cash_policy != MARGIN_POLICY and is_surely_paid_nb(book, n_queued, spendable, rules):
+        return 1.0
     low, low_cost = 0.0, 0.0
     high, high_cost = 1.0, 0.0
     share = 1.0
@@ -87,6 +91,18 @@ def affordable_share_nb(
         if attempt % 2 == 0:
             share = low + (high - low) * (spendable - low_cost) / (high_cost - low_cost)
     return low
+
+
+@step
+def is_surely_paid_nb(book: Book, n_queued: int, spendable: float, rules: Rules) -> bool:
+    """Return whether cash is there for all queued buys beyond any rounding, where costs are proportional."""
+    value, units = 0.0, 0.0
+    for i in range(n_queued):
+        units += book.group[i]["quantity"]
+        value += book.group[i]["quantity"] * book.group[i]["reference"]
+    value *= 1.0 + rules.spread_rate + rules.slippage_rate
+    cost = value * (1.0 + rules.commission_rate) + units * rules.commission_per_share
+    return cost + n_queued * rules.commission_fixed <= spendable * (1.0 - SURE)
 
 
 @step

@@ -31,6 +31,8 @@ def adverse_moves_nb(
     Cut, impact first and the spread last, where the price would be worse than the limit (NaN: none), leave the
     bar's range (where the rules say so), or fall below zero.
     """
+    if rules.is_plain and np.isnan(limit):
+        return reference * rules.spread_rate, reference * rules.slippage_rate, 0.0
     is_stop = kind == STOP or kind == TRAILING_STOP or kind == STOP_LOSS or kind == TRAILING_LOSS
     is_limit = kind == LIMIT or kind == STOP_LIMIT or kind == TAKE_PROFIT
     if (is_stop and not rules.stop_slippage) or (is_limit and not rules.limit_slippage):
@@ -63,6 +65,8 @@ def adverse_moves_nb(
 @step
 def commission_due_nb(size: float, value: float, month_units: float, rules: Rules) -> float:
     """Return the commission (ccy) of an order that has filled some units for some value; see `engine.costs`."""
+    if rules.is_proportional:
+        return rules.commission_fixed + rules.commission_rate * value + rules.commission_per_share * size
     fee = rules.commission_fixed + rules.commission_rate * value + rules.commission_per_share * size
     n_tiers = rules.n_tiers
     for i in range(n_tiers):

@@ -110,6 +110,8 @@ RULES = np.dtype(
         ("has_risk", np.bool_),
         ("has_financing", np.bool_),
         ("is_linear", np.bool_),  # costs of a buy grow in proportion to it, but for a fixed part
+        ("is_plain", np.bool_),  # spread and slippage in proportion to the price, no other move of it
+        ("is_proportional", np.bool_),  # a commission without tiers, minimum and maximum
         ("n_tiers", np.int64),
         ("tiers", np.float64, (MAX_TIERS, 2)),  # units a month from which, ccy a share
     ],

@@ -24,7 +24,7 @@ def account(rng, family):
         cash=one_of(rng, (1_000.0, 10_000.0, 100_000.0)) if family != "margin" else 10_000.0,
         leverage=leverage,
         allow_short=bool(rng.random() < 0.6) or family == "margin",
-        maintenance_margin=one_of(rng, (0.6, 0.9, 1.0)) / leverage if family == "margin" else 0.0,
+        maintenance_margin=one_of(rng, (0.6, 0.9, 0.97)) / leverage if family == "margin" else 0.0,
         cash_rate=one_of(rng, (0.0, 0.04, -0.01)) if has_rates else 0.0,
         debit_rate=one_of(rng, (0.0, 0.08)) if has_rates else 0.0,
         day_count=one_of(rng, (360.0, 365.0)),

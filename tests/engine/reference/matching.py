@@ -176,6 +176,7 @@ def group_wishes(book, entries):
         if group is not None and group in groups:
             # Should the other one be refused, this one meets the rest of the bar, from this price on.
             entry.owner.skips_bar, entry.owner.begin = -1, Begin("open", entry.reference)
+            entry.owner.is_triggered = entry.owner.kind == "stop_limit"
             continue
         wish = wish_of(book, entry, reserved.get(entry.asset, 0.0))
         if wish is not None:

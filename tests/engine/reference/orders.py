@@ -77,8 +77,9 @@ class Order:
             return self.stop
         if self.reference is None:
             return None
-        distance = self.trail if self.trail is not None else self.reference * self.trail_rate
-        return self.reference + self.side * distance
+        if self.trail is None:
+            return self.reference * (1.0 + self.side * self.trail_rate)
+        return self.reference + self.side * self.trail
 
     def start_trailing(self, price):
         """Trail from a price, or from where a given stop_price puts the reference."""
