@@ -63,7 +63,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     """Return our rows and the peers' for the terminal."""
     return [
         _table("medians; ratio = peer / quantlake, above 1 quantlake is faster", _COLUMNS, rows),
-        _table("peers", _PEER_COLUMNS, [(item, peer) for item in rows for peer in item.peers]),
+        _table("peers, the fastest first", _PEER_COLUMNS, _meetings(rows)),
     ]
 
 
@@ -82,10 +82,9 @@ def summary(facts: dict[str, Any], date: str) -> str:
 
 def markdown(rows: Sequence[Row], facts: dict[str, Any], date: str) -> str:
     """Return the machine and the tables as Markdown."""
-    pairs = [(item, peer) for item in rows for peer in item.peers]
     lines = [summary(facts, date), "", *_markdown(_COLUMNS, rows), ""]
     lines += [f"- {item.workload}: {item.note}." for item in rows if item.note]
-    lines += ["", "Peers, the fastest first:", "", *_markdown(_PEER_COLUMNS, pairs)]
+    lines += ["", "Peers, the fastest first:", "", *_markdown(_PEER_COLUMNS, _meetings(rows))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -113,6 +112,15 @@ def seconds(value: float | None) -> str:
         if value >= scale:
             return f"{value / scale:.3g} {unit}"
     return f"{value * 1e6:.3g} us"
+
+
+def _meetings(rows: Sequence[Row]) -> list[tuple[Row, Peer]]:
+    """Return each peer beside the first row it was timed for; other rows of the contest have the same time."""
+    found: dict[tuple[str, float], tuple[Row, Peer]] = {}
+    for item in rows:
+        for peer in item.peers:
+            found.setdefault((peer.name, peer.seconds), (item, peer))
+    return list(found.values())
 
 
 def _rate(item: Row) -> str:

@@ -218,14 +218,18 @@ def _time_in_force(value: Any) -> tuple[int, int]:
 def _ties(
     frame: pd.DataFrame, bars: Integers, assets: Integers, order: NDArray[np.intp], at: Place
 ) -> dict[str, Integers]:
-    """Return groups and parents in the order of the frame: groups by first appearance, parents by number."""
+    """Return groups and parents in the order of the frame: groups by the number of their first order, parents by number."""
     import pandas as pd
 
     groups = parents = np.full(len(frame), -1, dtype=np.int64)
     if "oco_group" in frame.columns:
         groups = groups_of(frame["oco_group"], assets, at)
         members = order[groups[order] >= 0]
-        groups[members] = pd.factorize(groups[members])[0]
+        number_of = np.empty(len(frame), dtype=np.int64)
+        number_of[order] = np.arange(len(frame))
+        codes = pd.factorize(groups[members])[0]
+        first = members[np.unique(codes, return_index=True)[1]]
+        groups[members] = number_of[first[codes]]
     if "parent" in frame.columns:
         number = np.empty(len(frame) + 1, dtype=np.int64)
         number[order], number[-1] = np.arange(len(frame)), -1

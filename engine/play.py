@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ from engine.kernels.state import (
     Records,
     Rules,
 )
+from engine.kernels.streaming import opens_loop_nb
 from engine.orders import Orders
 from engine.panels import Floats, place, read_only
 from engine.policy import Policy
@@ -40,6 +42,7 @@ from engine.records import CASH_FLOW, FILL, ORDER, REJECTION
 from engine.risk import Risk
 
 _NO_BARS = read_only(np.empty(0, dtype=np.int64))
+_NO_VALUES = np.empty(0)
 _NO_TARGETS = read_only(np.empty((0, 0), dtype=np.float64))
 _NO_PLAN = Plan(_NO_BARS, _NO_BARS, _NO_TARGETS, False)
 _NO_ORDERS = np.empty(0, dtype=ORDER)
@@ -53,7 +56,7 @@ class Instructions(NamedTuple):
     """What to do: targets, or orders, or a policy that gives them."""
 
     plan: Plan
-    orders: NDArray[Any]
+    orders: NDArray[Any] = _NO_ORDERS
     policy: Policy | None = None
 
 
@@ -80,7 +83,10 @@ _NO_RECORDS = Records(np.empty(0, dtype=FILL), np.empty(0, dtype=CASH_FLOW), np.
 
 
 class Played(NamedTuple):
-    """What a pass left: the last state, the last marks float64[n_assets], orders, records and the account's curves."""
+    """What a pass left: the last state, the last marks float64[n_assets], orders, records and the account's curves.
+
+    Cash and exposure are empty where the pass was a short one that was given no room for them.
+    """
 
     state: Any
     mark: Floats
@@ -92,7 +98,7 @@ class Played(NamedTuple):
     def capacity(self) -> Capacity:
         """What a pass has to have room for to write every record of the run."""
         state = self.state
-        return Capacity(int(state.n_fills), int(state.n_cash_flows), int(state.n_rejections))
+        return Capacity(int(state["n_fills"]), int(state["n_cash_flows"]), int(state["n_rejections"]))
 
 
 @dataclass(frozen=True)
@@ -135,18 +141,30 @@ class Setting:
         market = market_of(bars, costs, execution, events, has_nights=rules.has_financing, has_orders=has_orders)
         return cls(bars, market, finer_of(finer, bars), events, rules)
 
-    def play(self, instructions: Instructions, capacity: Capacity = _NOTHING) -> Played:
+    @cached_property
+    def trades_at_opens(self) -> bool:
+        """Whether targets fill at the opens of one asset, and nothing else ever happens: see `kernels.streaming`."""
+        is_alone = self.bars.n_assets == 1 and self.events.bar.size == 0 and not self.market.has_gaps
+        return is_alone and bool(self.rules["trades_at_opens"])
+
+    def play(self, instructions: Instructions, capacity: Capacity = _NOTHING, curves: Curves | None = None) -> Played:
         """Return the state and the records after all bars; equal passes give equal bits.
 
-        Raises `InputError` naming a weight that has no price to be sized with.
+        `curves` is room for the account's curves, made where none is given. Raises `InputError` naming a weight
+        that has no price to be sized with.
         """
         n_bars, n_assets = self.bars.close.shape
         if instructions.policy is not None:
             return instructions.policy.play(self, capacity)
+        if self.trades_at_opens and capacity == _NOTHING and instructions.plan is not _NO_PLAN:
+            played = self._play_opens(instructions.plan, curves)
+            if played is not None:
+                return played
+        curves = new_curves(n_bars) if curves is None else curves
         orders = instructions.orders.copy() if instructions.orders.size else None
         n_orders = 0 if orders is None else orders.size
         book = book_of(n_assets, n_orders, int(self.rules.latency), self.events.bar.size)
-        records, curves = capacity.records(), new_curves(n_bars)
+        records = capacity.records()
         plan = instructions.plan
         status, bar, asset = bar_loop_nb(
             book, self.market, self.finer, self.events, plan, orders, self.rules, records, curves
@@ -159,6 +177,27 @@ class Setting:
                 f"was {plan.values[row, asset]} for {at}"
             )
         return Played(book.state.copy(), book.mark.copy(), _NO_ORDERS if orders is None else orders, records, curves)
+
+    def _play_opens(self, plan: Plan, curves: Curves | None) -> Played | None:
+        """Return the state after all bars of one asset, or None where that takes the bar loop.
+
+        Of the curves equity alone is made where no room is given: fresh memory costs more than the run.
+        """
+        if curves is None:
+            curves = Curves(np.empty(self.bars.n_bars), _NO_VALUES, _NO_VALUES)
+        state = np.zeros(1, dtype=STATE)
+        is_usual, mark = opens_loop_nb(
+            self.market.open.reshape(-1),
+            self.market.close.reshape(-1),
+            plan.bar,
+            plan.row,
+            plan.values.reshape(-1),
+            plan.is_weight,
+            self.rules,
+            state,
+            curves,
+        )
+        return Played(state[0], np.array((mark,)), _NO_ORDERS, _NO_RECORDS, curves) if is_usual else None
 
 
 def no_plan() -> Plan:

@@ -140,6 +140,16 @@ def rules_of(account: Account, costs: Costs, execution: Execution, risk: Risk) -
     rules.is_linear = is_linear
     rules.is_plain = is_plain
     rules.is_proportional = is_proportional
+    rules.trades_at_opens = (
+        not (has_risk or rules.has_financing or costs.commission_tiers or execution.slip_within_bar)
+        and costs.impact_coefficient == 0.0
+        and costs.volume_share_impact == 0.0
+        and account.maintenance_margin == 0.0
+        and execution.timing != "same_close"
+        and execution.latency_bars == 0
+        and execution.participation_rate == math.inf
+        and execution.cash_policy != "margin"
+    )
     rules.n_tiers = len(costs.commission_tiers)
     if costs.commission_tiers:
         if rules.n_tiers > MAX_TIERS:

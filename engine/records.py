@@ -104,7 +104,7 @@ ORDER = np.dtype(
         ("trail_rate", np.float64),  # fraction of the reference
         ("tif", np.int32),  # index into TIFS
         ("tif_bars", np.int32),
-        ("oco_group", np.int64),  # -1: none, as is the one below
+        ("oco_group", np.int64),  # number of the group's first order, -1: none, as is the one below
         ("parent", np.int64),
         ("status", np.int32),  # index into STATUSES
         ("is_triggered", np.int32),  # a stop_limit that became a limit
@@ -113,7 +113,9 @@ ORDER = np.dtype(
         ("reference", np.float64),  # what a trailing stop trails
         ("size_filled", np.float64),  # units and value (ccy) filled, for commissions over several fills
         ("value_filled", np.float64),
-        ("commission", np.float64),  # ccy paid so far
+        ("commission", np.float64),  # ccy paid so far, and the part of it by tiers
+        ("tiers", np.float64),
+        ("is_group_filled", np.int32),  # of the first order of a group: whether one of its orders has filled
         ("began", np.int64),  # when in its first bar it began to work: 0 before, 1 at its open, 2 inside
     ],
     align=True,

@@ -12,16 +12,66 @@ from numpy.typing import NDArray
 from engine.drawdowns import drawdowns_of
 from engine.hashing import arrays_hash
 from engine.kernels.replay import positions_nb
+from engine.kernels.state import Curves
 from engine.kernels.statistics import returns_nb
 from engine.metrics import Metrics
 from engine.panels import Floats
-from engine.play import Instructions, Played, Setting
+from engine.play import Instructions, Played, Setting, new_curves
 from engine.trades import trades_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COSTS = ("commission", "fees", "spread", "slippage", "impact")
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What a result and its figures have in common; it knows neither, so that all goes when the last of them does."""
+
+    setting: Setting
+    instructions: Instructions
+    played: Played
+
+    @cached_property
+    def curves(self) -> Curves:
+        """The account's curves, all of them: a short pass makes equity alone."""
+        curves = self.played.curves
+        if curves.cash.size < curves.equity.size:
+            curves = new_curves(curves.equity.size)
+            self.setting.play(self.instructions, curves=curves)
+        return curves
+
+    @cached_property
+    def recorded(self) -> Played:
+        """The second pass, with all records."""
+        capacity = self.played.capacity
+        return self.setting.play(self.instructions, capacity) if any(capacity) else self.played
+
+    @cached_property
+    def trades(self) -> NDArray[Any]:
+        """Round trips, first in first out."""
+        return self.trades_by("fifo")
+
+    def trades_by(self, method: str) -> NDArray[Any]:
+        """Return round trips by a method."""
+        bars, records = self.setting.bars, self.recorded.records
+        return trades_of(
+            records.fills,
+            self.setting.events,
+            self.played.mark,
+            bars.n_bars,
+            high=bars.high,
+            low=bars.low,
+            cash_flows=records.cash_flows,
+            method=method,
+        )
+
+    @cached_property
+    def costs(self) -> dict[str, float]:
+        """Ccy paid on fills by their kind, and their total."""
+        costs = {name: float(self.played.state[name]) for name in COSTS}
+        return costs | {"total": sum(costs.values())}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +87,10 @@ class Result:
     _instructions: Instructions
     _played: Played
     periods_per_year: float
+
+    @cached_property
+    def _run(self) -> _Run:
+        return _Run(self._setting, self._instructions, self._played)
 
     @property
     def bar_end(self) -> NDArray[np.datetime64]:
@@ -61,32 +115,27 @@ class Result:
     @property
     def cash(self) -> Floats:
         """Cash, float64[n_bars]; below zero it is borrowed."""
-        return self._played.curves.cash
+        return self._run.curves.cash
 
     @property
     def exposure(self) -> Floats:
         """Gross exposure, sum |position x mark|, float64[n_bars]."""
-        return self._played.curves.exposure
-
-    @cached_property
-    def _recorded(self) -> Played:
-        capacity = self._played.capacity
-        return self._setting.play(self._instructions, capacity) if any(capacity) else self._played
+        return self._run.curves.exposure
 
     @property
     def fills(self) -> NDArray[Any]:
         """Executions, `records.FILL`, in the order they happened."""
-        return self._recorded.records.fills
+        return self._run.recorded.records.fills
 
     @property
     def cash_flows(self) -> NDArray[Any]:
         """Movements of cash that are no fills, `records.CASH_FLOW`."""
-        return self._recorded.records.cash_flows
+        return self._run.recorded.records.cash_flows
 
     @property
     def rejections(self) -> NDArray[Any]:
         """What was refused and why, `records.REJECTION`."""
-        return self._recorded.records.rejections
+        return self._run.recorded.records.rejections
 
     @property
     def orders(self) -> NDArray[Any]:
@@ -107,55 +156,43 @@ class Result:
         returns_nb(self.equity, self.initial_cash, returns)
         return returns
 
-    @cached_property
+    @property
     def trades(self) -> NDArray[Any]:
         """Round trips (`records.TRADE`), first in first out; what is still held is flagged `is_open`."""
-        return self.trades_by("fifo")
+        return self._run.trades
 
     def trades_by(self, method: str) -> NDArray[Any]:
         """Return round trips where an exit closes the oldest lot (fifo), the newest (lifo) or all (average)."""
-        bars = self._setting.bars
-        return trades_of(
-            self.fills,
-            self._setting.events,
-            self._played.mark,
-            bars.n_bars,
-            high=bars.high,
-            low=bars.low,
-            cash_flows=self.cash_flows,
-            method=method,
-        )
+        return self._run.trades_by(method)
 
     @cached_property
     def drawdowns(self) -> NDArray[Any]:
         """Falls of equity below its running peak (`records.DRAWDOWN`), in the order of time."""
         return drawdowns_of(self.equity, self.initial_cash)
 
-    @cached_property
+    @property
     def costs(self) -> dict[str, float]:
         """Ccy paid on fills as commission, fees, spread, slippage and impact, and their total."""
-        state = self._played.state
-        costs = {name: float(state[name]) for name in COSTS}
-        return costs | {"total": sum(costs.values())}
+        return dict(self._run.costs)
 
     @cached_property
     def ambiguity(self) -> dict[str, float]:
         """How many bars touched the stop and the target of a position, and the ccy they could move the profit by."""
         state = self._played.state
-        return {"n_bars": float(state.n_ambiguous), "bound_ccy": float(state.ambiguous_ccy)}
+        return {"n_bars": float(state["n_ambiguous"]), "bound_ccy": float(state["ambiguous_ccy"])}
 
     @cached_property
     def metrics(self) -> Metrics:
         """All figures by name, each computed when it is read; see `engine.metrics`."""
-        state = self._played.state
+        run, state = self._run, self._played.state
         return Metrics(
             self.equity,
             initial_cash=self.initial_cash,
-            exposure=self.exposure,
-            trades=lambda: self.trades,
-            n_fills=float(state.n_fills),
-            traded_value=float(state.traded),
-            costs=lambda: self.costs["total"],
+            exposure=lambda: run.curves.exposure,
+            trades=lambda: run.trades,
+            n_fills=float(state["n_fills"]),
+            traded_value=float(state["traded"]),
+            costs=lambda: run.costs["total"],
             periods_per_year=self.periods_per_year,
         )
 

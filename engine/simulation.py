@@ -15,10 +15,11 @@ from engine.play import Instructions, Setting, instructions_of
 from engine.policy import Policy
 from engine.result import Result
 from engine.risk import Risk
+from engine.rules.base import Rule
 
 _ACCOUNT, _COSTS, _EXECUTION, _RISK = Account(), Costs(), Execution(), Risk()
 
-Decisions = TargetWeights | TargetUnits | Orders | Policy
+Decisions = TargetWeights | TargetUnits | Orders | Policy | Rule
 
 
 def simulate(
@@ -43,7 +44,7 @@ def simulate(
     Parameters
     ----------
     bars : Bars
-    decisions : TargetWeights, TargetUnits, Orders or Policy
+    decisions : TargetWeights, TargetUnits, Orders, Policy or Rule
         What is decided at the close of a bar sees nothing after it.
     account, costs, execution, risk
         Defaults: 100,000 of cash without leverage, no costs, fills at the next open, no stops.
@@ -61,6 +62,8 @@ def simulate(
         order has no bar; a policy does not compile; a setting needs volumes that are not known.
     """
     setting = Setting.of(bars, account, costs, execution, risk, actions, finer, decisions)
+    if isinstance(decisions, Rule):
+        return play(setting, decisions.planner(bars, actions)(decisions), periods_per_year)
     instructions = instructions_of(decisions, bars)
     return play(setting, instructions, periods_per_year)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,16 +13,27 @@ from engine.account import Account
 from engine.actions import Actions
 from engine.bars import Bars
 from engine.costs import Costs
-from engine.decisions import Decisions
-from engine.errors import InputError
+from engine.crossing_sweep import Crossings
+from engine.errors import InputError, nearest
 from engine.execution import Execution
-from engine.panels import Floats
-from engine.simulation import simulate
+from engine.kernels.sweeping import N_SUMS
+from engine.panels import Floats, number, whole
+from engine.result import Result
+from engine.risk import Risk
+from engine.rules.base import Rule
+from engine.simulation import Decisions
+from engine.sweep_figures import Runs, are_sums_enough, asked_by, checked, figures_of
+from engine.sweeping import Chunks, Study, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ACCOUNT, _COSTS, _EXECUTION = Account(), Costs(), Execution()
+_ACCOUNT, _COSTS, _EXECUTION, _RISK = Account(), Costs(), Execution(), Risk()
+
+# A chunk of trials is about this many bars of one asset, a few milliseconds: progress is reported after each.
+_CHUNK_BARS = 250_000
+
+Grid = Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +44,65 @@ class Trials:
     ----------
     parameters : tuple of dict
     metrics : dict of name to float64[n_trials]
+        NaN where a figure is undefined, and in the rows that were not done.
+    n_done : int, optional
+        How many trials were done before the sweep was stopped: the first ones. By default all.
     """
 
     parameters: tuple[dict[str, Any], ...]
     metrics: dict[str, Floats]
+    n_done: int = -1
+    _study: Study | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.n_done < 0:
+            self.__dict__["n_done"] = len(self.parameters)
 
     @property
     def n(self) -> int:
         """Number of trials."""
         return len(self.parameters)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all trials were done."""
+        return self.n_done == self.n
+
+    def top(self, n: int = 10, by: str = "sharpe") -> Trials:
+        """Return the n trials with the highest figure, the highest first; trials without one are left out.
+
+        Of equal figures the first trial comes first. Losses are negative figures, so that the highest is the
+        least of them; where the lowest is wanted, as for costs_ccy, sort the frame.
+
+        Raises
+        ------
+        InputError
+            There is no such figure; the nearest is named.
+        """
+        n = whole("n", n, low=1)
+        if by not in self.metrics:
+            raise InputError(f"trials have no figure {by!r}{nearest(by, self.metrics)}")
+        figures = self.metrics[by]
+        # A NaN sorts last.
+        order = np.argsort(-figures, kind="stable")[: min(n, int(np.count_nonzero(~np.isnan(figures))))]
+        return Trials(
+            tuple(self.parameters[i] for i in order),
+            {name: values[order] for name, values in self.metrics.items()},
+            _study=self._study,
+        )
+
+    def rerun(self, n: int = 10, by: str = "sharpe") -> list[Result]:
+        """Return the whole results of the n trials with the highest figure; their figures are the trials' own.
+
+        Raises
+        ------
+        InputError
+            There is no such figure; or these trials were not made by `sweep`.
+        """
+        if self._study is None:
+            raise InputError("only trials of a sweep can be run again")
+        trial = Trial(self._study)
+        return [trial.result(row) for row in self.top(n, by).parameters]
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a trial: its parameters, then its figures; a figure gives way to no parameter's name."""
@@ -56,46 +118,111 @@ class Trials:
 
 def sweep(
     bars: Bars,
-    decide: Callable[[Mapping[str, Any]], Decisions],
-    parameters: Sequence[Mapping[str, Any]],
+    rule: Rule | Callable[[Mapping[str, Any]], Decisions],
+    grid: Grid,
     *,
     account: Account = _ACCOUNT,
     costs: Costs = _COSTS,
     execution: Execution = _EXECUTION,
+    risk: Risk = _RISK,
     actions: Actions | None = None,
+    finer: Bars | None = None,
     periods_per_year: float = 252.0,
+    metrics: Iterable[str] | None = None,
+    n_threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Trials:
     """Return the figures of a run for each parameter set, equal to those of `simulate` to the last bit.
 
+    Nothing of a run is kept but its figures: memory grows with the trials, not with trials x bars. The bits are the
+    same for any number of threads.
+
     Parameters
     ----------
-    decide : callable
-        From one parameter mapping to its decisions; called in order, once a trial.
-    parameters : sequence of mappings
+    rule : Rule or callable
+        A rule of `engine.rules`, of which a parameter set replaces fields; or a function from one parameter set to
+        its decisions, called once a trial (with several threads: from these, and several at a time).
+    grid : sequence of mappings, or mapping of name to values
+        The parameter sets; or the values of each parameter, all of which are combined, the last name changing
+        fastest.
+    metrics : names, optional
+        The figures to compute, any of `Result.metrics`. By default those that need neither sorted returns nor
+        trades: total_return, cagr, volatility, sharpe, sortino, calmar, max_drawdown, skew, kurtosis, n_fills,
+        turnover, costs_ccy, exposure, time_in_market.
+    n_threads : int
+        Trials run at the same time. Compiled code runs beside other threads, a function in Python does not.
     progress : callable, optional
-        Called with (trials done, trials in all) after each trial.
+        Called between chunks of trials, from the calling thread, with (trials done, trials in all).
+    should_stop : callable, optional
+        Asked between chunks; True ends the sweep. The trials not done then have NaN figures, and `n_done` tells
+        how many were.
+    account, costs, execution, risk, actions, finer, periods_per_year
+        As in `simulate`.
 
     Raises
     ------
     InputError
-        As `simulate`; or there are no parameter sets.
+        As `simulate`, with the parameters of the trial; there are no parameter sets; a rule does not have a
+        parameter; there is no such figure.
     """
-    sets = tuple(dict(row) for row in parameters)
+    sets = _sets(grid)
+    names = checked(metrics)
+    n_threads = whole("n_threads", n_threads, low=1)
+    if not isinstance(rule, Rule) and not callable(rule):
+        raise InputError(f"rule must be a rule or a function of parameters, was {type(rule).__name__}")
+    periods = number("periods_per_year", periods_per_year, low=1e-9, high=1e12, rule="positive and finite")
+    study = Study(bars, rule, account, costs, execution, risk, actions, finer, periods)
+    study.setting(None)
+    chunks = Chunks(n_threads, len(sets), progress, should_stop)
+    figures, n_done = _figures(study, sets, names, chunks)
+    return Trials(sets, figures, n_done, study)
+
+
+def _sets(grid: Any) -> tuple[dict[str, Any], ...]:
+    """Return the parameter sets of a grid."""
+    if isinstance(grid, Mapping):
+        for name, values in grid.items():
+            if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+                raise InputError(f"grid[{name!r}] must be the values to try, was {values!r}")
+        sets = tuple(dict(zip(grid, row, strict=True)) for row in product(*grid.values())) if grid else ()
+    else:
+        sets = tuple(map(dict, grid))
     if not sets:
         raise InputError("a sweep needs at least one parameter set, had none")
-    rows: list[dict[str, float]] = []
-    for done, row in enumerate(sets, start=1):
-        result = simulate(
-            bars,
-            decide(row),
-            account=account,
-            costs=costs,
-            execution=execution,
-            actions=actions,
-            periods_per_year=periods_per_year,
-        )
-        rows.append(result.metrics)
-        if progress is not None:
-            progress(done, len(sets))
-    return Trials(sets, {name: np.array([row[name] for row in rows]) for name in rows[0]})
+    return sets
+
+
+def _figures(
+    study: Study, sets: Sequence[dict[str, Any]], names: Sequence[str], run_chunks: Chunks
+) -> tuple[dict[str, Floats], int]:
+    """Return float64[n_trials] of each figure and how many trials were done; the figures of others are NaN."""
+    trial = Trial(study)
+    if not are_sums_enough(names):
+        values = np.full((len(sets), len(names)), np.nan)
+
+        def run(first: int, end: int) -> None:
+            for i in range(first, end):
+                metrics = trial.result(sets[i]).metrics
+                values[i] = [metrics[name] for name in names]
+
+        n_done = run_chunks(run, len(sets), _chunk_size(study))
+        return {name: values[:, i].copy() for i, name in enumerate(names)}, n_done
+    asked = asked_by(names)
+    sums = np.full((len(sets), N_SUMS), np.nan)
+    n_done = 0
+    if (crossings := Crossings.of(study, trial, sets)) is not None:
+        n_done = crossings.run(asked, run_chunks, sums)
+    else:
+
+        def run(first: int, end: int) -> None:
+            for i in range(first, end):
+                trial.write_sums(sets[i], asked, sums[i])
+
+        n_done = run_chunks(run, len(sets), _chunk_size(study))
+    runs = Runs(sums, study.account.cash, study.bars.n_bars, study.periods_per_year)
+    return figures_of(names, runs), n_done
+
+
+def _chunk_size(study: Study) -> int:
+    return max(_CHUNK_BARS // study.bars.close.size, 1)

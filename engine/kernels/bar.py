@@ -14,9 +14,11 @@ from engine.kernels.lifecycle import is_active_nb
 from engine.kernels.marking import mark_all_nb, mark_held_nb
 from engine.kernels.state import (
     AGENDA,
-    AT_OPEN,
+    BEFORE,
     HELD,
     INSIDE,
+    TRIGGERED_NOW,
+    WITHIN,
     Book,
     Finer,
     Market,
@@ -79,9 +81,8 @@ def trade_inside_nb(
     """
     if not rules.has_risk and book.state.n_live == 0:
         return
-    n_ordered, n_assets = list_assets_nb(book, orders, t, rules)
-    for i in range(n_assets):
-        asset = book.lists[AGENDA, (i + n_ordered) % n_assets]
+    for i in range(list_assets_nb(book, orders, t, rules)):
+        asset = book.lists[AGENDA, i]
         if np.isnan(market.open[t, asset]):
             continue
         is_whole = not finer.is_used or finer.start[t + 1] == finer.start[t]
@@ -110,31 +111,32 @@ def trade_inside_nb(
 
 
 @step
-def list_assets_nb(book: Book, orders: np.ndarray | None, t: int, rules: Rules) -> tuple[int, int]:
-    """Put the assets to look into on the agenda, those with orders first; return how many these and all are."""
+def list_assets_nb(book: Book, orders: np.ndarray | None, t: int, rules: Rules) -> int:
+    """Put the assets to look into on the agenda and return how many: positions first, then orders, oldest first."""
     n_listed = 0
+    if rules.has_risk and book.state.n_held > 0:
+        for asset in range(book.position.size):
+            if book.position[asset] == 0.0 or (
+                book.holding[asset]["entry_bar"] == t and begins_later_nb(book, asset, rules)
+            ):
+                continue
+            book.holding[asset]["visited_bar"] = t
+            book.lists[AGENDA, n_listed] = asset
+            n_listed += 1
     if orders is not None:
-        n_listed = list_ordered_nb(book, orders, t, rules)
-    n_ordered = n_listed
-    if rules.has_risk:
-        for i in range(book.state.n_held):
-            asset = book.lists[HELD, i]
-            if book.holding[asset]["visited_bar"] != t:
-                book.lists[AGENDA, n_listed] = asset
-                n_listed += 1
-    return n_ordered, n_listed
+        n_listed = list_ordered_nb(book, orders, n_listed, t)
+    return n_listed
 
 
 @step
-def list_ordered_nb(book: Book, orders: np.ndarray, t: int, rules: Rules) -> int:
-    """Put the assets with orders that work inside bars on the agenda, oldest orders first; return how many."""
-    n_listed = 0
+def list_ordered_nb(book: Book, orders: np.ndarray, n_listed: int, t: int) -> int:
+    """Add the assets with orders that work inside bars to the agenda, oldest orders first; return its length."""
     for i in range(book.state.n_live):
         number = book.live[i]
         kind, asset = orders[number]["kind"], orders[number]["asset"]
         if kind == MARKET or kind == MOO or kind == MOC or book.holding[asset]["visited_bar"] == t:
             continue
-        if is_active_nb(orders, number, t, rules):
+        if is_active_nb(orders, number, t):
             book.holding[asset]["visited_bar"] = t
             book.lists[AGENDA, n_listed] = asset
             n_listed += 1
@@ -143,14 +145,16 @@ def list_ordered_nb(book: Book, orders: np.ndarray, t: int, rules: Rules) -> int
 
 @step
 def see_whole_bars_nb(book: Book, orders: np.ndarray | None, asset: int) -> None:
-    """Let what began inside an earlier finer bar see the whole of the next ones."""
-    if book.holding[asset]["began"] == INSIDE:
-        book.holding[asset]["began"] = AT_OPEN
+    """Let what began in an earlier finer bar see the whole of the next ones."""
+    holding = book.holding[asset]
+    holding["began"] = WITHIN if holding["began"] == INSIDE or holding["began"] == WITHIN else BEFORE
     if orders is not None:
         for i in range(book.state.n_live):
-            number = book.live[i]
-            if orders[number]["asset"] == asset and orders[number]["began"] == INSIDE:
-                orders[number]["began"] = AT_OPEN
+            order = orders[book.live[i]]
+            if order["asset"] == asset:
+                order["began"] = WITHIN if order["began"] == INSIDE or order["began"] == WITHIN else BEFORE
+                if order["is_triggered"] == TRIGGERED_NOW:
+                    order["is_triggered"] = 1
 
 
 @step
@@ -160,16 +164,15 @@ def trail_orders_nb(book: Book, market: Market, orders: np.ndarray, t: int, rule
         number = book.live[i]
         order = orders[number]
         asset = order["asset"]
-        if order["kind"] != TRAILING_STOP or np.isnan(market.close[t, asset]):
-            continue
-        if not is_active_nb(orders, number, t, rules):
+        if order["kind"] != TRAILING_STOP or np.isnan(market.close[t, asset]) or not is_active_nb(orders, number, t):
             continue
         is_buy = order["quantity"] > 0.0
         reach = market.low[t, asset] if is_buy else market.high[t, asset]
-        if order["began"] == INSIDE or rules.trail_on_close:
+        if order["began"] == INSIDE or order["began"] == WITHIN or rules.trail_on_close:
             reach = market.close[t, asset]
-        reference = order["reference"]
-        order["reference"] = min(reference, reach) if is_buy else max(reference, reach)
+        if np.isnan(order["reference"]):
+            order["reference"] = reach
+        order["reference"] = min(order["reference"], reach) if is_buy else max(order["reference"], reach)
 
 
 @step
@@ -177,13 +180,12 @@ def trail_positions_nb(book: Book, market: Market, t: int, rules: Rules) -> None
     """Move the extremes of positions by bar t, after its test; what was entered inside the bar knows its close."""
     for i in range(book.state.n_held):
         asset = book.lists[HELD, i]
-        if np.isnan(market.close[t, asset]):
-            continue
         holding = book.holding[asset]
+        is_new = holding["entry_bar"] == t
+        if np.isnan(market.close[t, asset]) or (is_new and begins_later_nb(book, asset, rules)):
+            continue
         is_long = book.position[asset] > 0.0
         reach = market.high[t, asset] if is_long else market.low[t, asset]
-        if holding["entry_bar"] == t and begins_later_nb(book, asset, rules):
-            continue
-        if holding["entry_bar"] == t and holding["began"] != AT_OPEN:
+        if is_new and holding["entered"] == INSIDE:
             reach = market.close[t, asset]
         holding["extreme"] = max(holding["extreme"], reach) if is_long else min(holding["extreme"], reach)

@@ -143,6 +143,8 @@ def run_bars_nb(
                 trade_moment_nb(book, market, orders, price, moment, t, rules, records_out)
         if rules.timing == SAME_CLOSE:
             equity, exposure = mark_held_nb(book, market.close, t)
+        if orders is not None and book.state.n_live > 0:
+            expire_nb(book, market, orders, t, rules)
         curves_out.equity[t] = equity
         curves_out.cash[t] = book.state.cash
         curves_out.exposure[t] = exposure
@@ -228,9 +230,7 @@ def next_busy_bar_nb(
 def take_orders_nb(
     book: Book, market: Market, orders: np.ndarray, is_called: bool, t: int, rules: Rules, records_out: Records
 ) -> None:
-    """End the bar's orders and take those decided at its close."""
-    if book.state.n_live > 0:
-        expire_nb(book, market, orders, t, rules)
+    """Take the orders decided at the bar's close."""
     number = book.state.next_order
     while number < book.state.n_orders and orders[number]["bar"] == t:
         accept_nb(book, market, orders, number, is_called, t, rules, records_out)

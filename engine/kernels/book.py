@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import step
-from engine.kernels.fees import adverse_moves_nb, commission_due_nb, month_units_nb, sale_fees_nb
+from engine.kernels.fees import adverse_moves_nb, charge_nb, commission_due_nb, sale_fees_nb, tier_cost_nb
 from engine.kernels.state import (
+    BEFORE,
     HELD,
     HELD_AT,
     Book,
@@ -37,8 +38,28 @@ def available_nb(book: Book, market: Market, asset: int, t: int, rules: Rules) -
     """Return the units of an asset that bar t may still fill."""
     if rules.participation == np.inf:
         return np.inf
-    used = book.holding[asset]["used"] if book.holding[asset]["used_bar"] == t else 0.0
-    return max(round_to_lots_nb(rules.participation * market.volume[t, asset], rules.lot_size) - used, 0.0)
+    taken = taken_nb(book, asset, t) + book.holding[asset]["queued"]
+    most = round_to_lots_nb(rules.participation * market.volume[t, asset], rules.lot_size)
+    left = most - taken
+    return left if left > LOT_NOISE * most else 0.0
+
+
+@step
+def capped_nb(book: Book, market: Market, asset: int, quantity: float, t: int, rules: Rules) -> float:
+    """Return a signed quantity as far as volume allows it now, in whole lots where it does not."""
+    if rules.participation == np.inf:
+        return quantity
+    available = available_nb(book, market, asset, t, rules)
+    if abs(quantity) <= available * (1.0 + NOISE):
+        return quantity
+    size = round_to_lots_nb(available, rules.lot_size)
+    return size if quantity > 0.0 else -size
+
+
+@step
+def taken_nb(book: Book, asset: int, t: int) -> float:
+    """Return the units of an asset that bar t has filled; not kept where neither volume nor impact asks for it."""
+    return book.holding[asset]["used"] if book.holding[asset]["used_bar"] == t else 0.0
 
 
 @step
@@ -92,7 +113,8 @@ def execute_nb(
     """
     size = abs(quantity)
     side = 1.0 if quantity > 0.0 else -1.0
-    spread, slippage, impact = adverse_moves_nb(book, market, asset, side, size, reference, limit, kind, t, rules)
+    taken = taken_nb(book, asset, t)
+    spread, slippage, impact = adverse_moves_nb(market, asset, side, size, reference, limit, kind, taken, t, rules)
     price = reference + side * (spread + slippage + impact)
     value = size * price
     commission = commission_nb(book, orders, asset, order, kind, size, value, rules)
@@ -115,7 +137,9 @@ def execute_nb(
     before = book.position[asset]
     after = without_noise_nb(before + quantity, quantity)
     if rules.has_risk:
-        note_entry_nb(book, asset, before, after, quantity, price, began, t)
+        note_entry_nb(book, asset, before, after, quantity, price, kind, began, t)
+        if began != BEFORE:
+            book.holding[asset]["inside_price"] = reference
     set_position_nb(book, asset, after)
     place = book.state.n_fills
     book.state.n_fills = place + 1
@@ -137,43 +161,53 @@ def execute_nb(
 
 @step
 def commission_nb(
-    book: Book, orders: np.ndarray | None, asset: int, order: int, kind: int, size: float, value: float, rules: Rules
+    book: Book,
+    orders: np.ndarray | None,
+    asset: int,
+    order: int,
+    kind: int,
+    size: float,
+    value: float,
+    rules: Rules,
 ) -> float:
-    """Return what a fill pays of its order's commission, and count it in; modifies `book` and `orders` in place."""
+    """Return what a fill pays of the commission of its order, target or exit, and count it in; modified in place."""
+    tiers = tier_cost_nb(book.state.month_units, size, rules) if rules.n_tiers > 0 else 0.0
     if orders is not None and order >= 0:
         paid = orders[order]
-        due = commission_due_nb(
-            paid["size_filled"] + size,
-            paid["value_filled"] + value,
-            month_units_nb(book, paid["size_filled"]),
-            rules,
-        )
-        due = max(due, paid["commission"])
-        charged = due - paid["commission"]
+        charge = charge_nb(paid["size_filled"], paid["value_filled"], paid["tiers"], size, value, tiers, rules)
         paid["size_filled"] += size
         paid["value_filled"] += value
-        paid["commission"] = due
-        return charged
-    if kind != TARGET or rules.participation == np.inf:
-        return commission_due_nb(size, value, book.state.month_units, rules)
-    target = book.holding[asset]
-    due = commission_due_nb(
-        target["size_filled"] + size,
-        target["value_filled"] + value,
-        month_units_nb(book, target["size_filled"]),
-        rules,
-    )
-    due = max(due, target["commission"])
-    charged = due - target["commission"]
-    target["size_filled"] += size
-    target["value_filled"] += value
-    target["commission"] = due
-    return charged
+        paid["tiers"] += tiers
+        paid["commission"] += charge
+        return charge
+    if rules.participation == np.inf:
+        return commission_due_nb(size, value, tiers, rules)
+    holding = book.holding[asset]
+    if kind == TARGET:
+        charge = charge_nb(holding["size_filled"], holding["value_filled"], holding["tiers"], size, value, tiers, rules)
+        holding["size_filled"] += size
+        holding["value_filled"] += value
+        holding["tiers"] += tiers
+        return charge
+    charge = charge_nb(holding["exit_size"], holding["exit_value"], holding["exit_tiers"], size, value, tiers, rules)
+    holding["exit_size"] += size
+    holding["exit_value"] += value
+    holding["exit_tiers"] += tiers
+    return charge
+
+
+@step
+def begin_exit_nb(book: Book, asset: int) -> None:
+    """Let the commission of an exit begin: all its fills are one order."""
+    holding = book.holding[asset]
+    holding["exit_size"] = 0.0
+    holding["exit_value"] = 0.0
+    holding["exit_tiers"] = 0.0
 
 
 @step
 def note_entry_nb(
-    book: Book, asset: int, before: float, after: float, quantity: float, price: float, began: int, t: int
+    book: Book, asset: int, before: float, after: float, quantity: float, price: float, kind: int, began: int, t: int
 ) -> None:
     """Keep the average entry price of a position and since when it is held; reductions leave both alone."""
     holding = book.holding[asset]
@@ -181,11 +215,16 @@ def note_entry_nb(
         holding["entry_price"] = price
         holding["extreme"] = price
         holding["entry_bar"] = t
-        holding["began"] = began
+        holding["entry_kind"] = kind
+        holding["entered"] = began
         holding["exit_kind"] = -1
     elif abs(after) > abs(before):
         total = abs(before) + abs(quantity)
         holding["entry_price"] = (holding["entry_price"] * abs(before) + price * abs(quantity)) / total
+    else:
+        return
+    holding["began"] = began
+    holding["began_bar"] = t
 
 
 @step

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import step
-from engine.kernels.book import NOISE, equity_at_nb
-from engine.kernels.fees import adverse_moves_nb, commission_due_nb
+from engine.kernels.book import NOISE, equity_at_nb, taken_nb
+from engine.kernels.fees import adverse_moves_nb, charge_nb, commission_due_nb, sale_fees_nb, tier_cost_nb
 from engine.kernels.state import (
     MARGIN_POLICY,
     REJECT,
@@ -25,18 +25,18 @@ SHARE_NOISE = 1e-15
 
 
 @step
-def is_queued_nb(position: float, quantity: float, rules: Rules) -> bool:
-    """Return whether a fill has to wait for the others of its moment: a buy, or what raises a margined position."""
-    if rules.cash_policy == MARGIN_POLICY:
-        return abs(position + quantity) > abs(position)
-    return quantity > 0.0
-
-
-@step
 def queue_nb(
-    book: Book, n_queued: int, asset: int, order: int, kind: int, quantity: float, reference: float, limit: float
+    book: Book,
+    n_queued: int,
+    asset: int,
+    order: int,
+    kind: int,
+    quantity: float,
+    reference: float,
+    limit: float,
+    rules: Rules,
 ) -> int:
-    """Queue a fill and return the new length of the queue."""
+    """Queue a fill, with the volume it will take, and return the new length of the queue."""
     queued = book.group[n_queued]
     queued["asset"] = asset
     queued["order"] = order
@@ -44,6 +44,8 @@ def queue_nb(
     queued["quantity"] = quantity
     queued["reference"] = reference
     queued["limit"] = limit
+    if rules.participation < np.inf:
+        book.holding[asset]["queued"] += abs(quantity)
     return n_queued + 1
 
 
@@ -118,29 +120,43 @@ def cost_of_queue_nb(
 ) -> tuple[float, float, float, float]:
     """Return what a share of all that is queued takes (ccy).
 
-    Its cash; the fixed commissions in that; by how much gross exposure grows; and by how much equity falls.
+    Its cash; the fixed commissions in that; by how much gross exposure grows; and by how much equity falls. What
+    stands before in the queue counts for impact, tiers and, asset by asset, for exposure.
     """
     cost, fixed, exposure, paid = 0.0, 0.0, 0.0, 0.0
     month_units = book.state.month_units
+    is_margin = rules.cash_policy == MARGIN_POLICY
+    is_ahead = is_margin or rules.volume_share_impact > 0.0
+    if is_ahead:
+        for i in range(n_queued):
+            asset = book.group[i]["asset"]
+            book.holding[asset]["ahead"] = taken_nb(book, asset, t)
+            book.holding[asset]["projected"] = book.position[asset]
     for i in range(n_queued):
         queued = book.group[i]
         asset, reference = queued["asset"], queued["reference"]
         quantity = queued["quantity"] * share
         size = abs(quantity)
         side = 1.0 if quantity > 0.0 else -1.0
+        taken = 0.0
+        if is_ahead:
+            taken = book.holding[asset]["ahead"]
+            book.holding[asset]["ahead"] = taken + size
         spread, slippage, impact = adverse_moves_nb(
-            book, market, asset, side, size, reference, queued["limit"], queued["kind"], t, rules
+            market, asset, side, size, reference, queued["limit"], queued["kind"], taken, t, rules
         )
         value = size * (reference + side * (spread + slippage + impact))
         commission = commission_of_queued_nb(book, orders, asset, queued["order"], size, value, month_units, rules)
         month_units += size
         cost += value + commission
         fixed += rules.commission_fixed
-        if rules.cash_policy == MARGIN_POLICY:
+        if is_margin:
+            fees = sale_fees_nb(size, value, rules) if side < 0.0 else 0.0
             now = book.mark[asset] if np.isnan(price[t, asset]) else price[t, asset]
-            position = book.position[asset]
-            exposure += (abs(position + quantity) - abs(position)) * now
-            paid += (spread + slippage + impact) * size + commission + quantity * (reference - now)
+            before = book.holding[asset]["projected"]
+            book.holding[asset]["projected"] = before + quantity
+            exposure += (abs(before + quantity) - abs(before)) * now
+            paid += (spread + slippage + impact) * size + commission + fees + quantity * (reference - now)
     return cost, fixed, exposure, paid
 
 
@@ -156,22 +172,11 @@ def commission_of_queued_nb(
     rules: Rules,
 ) -> float:
     """Return what a fill would pay of its order's commission, without counting it in."""
+    tiers = tier_cost_nb(month_units, size, rules) if rules.n_tiers > 0 else 0.0
     if orders is not None and order >= 0:
         paid = orders[order]
-        due = commission_due_nb(
-            paid["size_filled"] + size,
-            paid["value_filled"] + value,
-            max(month_units - paid["size_filled"], 0.0),
-            rules,
-        )
-        return max(due - paid["commission"], 0.0)
+        return charge_nb(paid["size_filled"], paid["value_filled"], paid["tiers"], size, value, tiers, rules)
     if rules.participation == np.inf:
-        return commission_due_nb(size, value, month_units, rules)
+        return commission_due_nb(size, value, tiers, rules)
     target = book.holding[asset]
-    due = commission_due_nb(
-        target["size_filled"] + size,
-        target["value_filled"] + value,
-        max(month_units - target["size_filled"], 0.0),
-        rules,
-    )
-    return max(due - target["commission"], 0.0)
+    return charge_nb(target["size_filled"], target["value_filled"], target["tiers"], size, value, tiers, rules)

@@ -6,13 +6,15 @@ import numpy as np
 
 from engine.actions import Events
 from engine.jit import step
-from engine.kernels.book import fill_free_nb, move_cash_nb, round_to_lots_nb, set_position_nb
+from engine.kernels.book import LOT_NOISE, fill_free_nb, move_cash_nb, round_to_lots_nb, set_position_nb
+from engine.kernels.lifecycle import has_ended_nb
 from engine.kernels.state import (
     PENDING,
     Book,
     Records,
     Rules,
 )
+from engine.kernels.targets import remove_pending_nb
 from engine.kernels.ticks import round_order_prices_nb
 from engine.records import CANCELLED, CASH_IN_LIEU, DELISTING, DIVIDEND
 
@@ -79,7 +81,7 @@ def split_nb(
     units = book.position[asset]
     if rules.cash_in_lieu and rules.lot_size > 0.0 and units != 0.0:
         fraction = units - round_to_lots_nb(units, rules.lot_size)
-        if fraction != 0.0:
+        if abs(fraction) > LOT_NOISE * rules.lot_size:
             price = book.mark[asset]
             move_cash_nb(book, asset, CASH_IN_LIEU, fraction * price, -fraction, -price, t, records_out)
             set_position_nb(book, asset, units - fraction)
@@ -87,9 +89,9 @@ def split_nb(
 
 @step
 def split_orders_nb(book: Book, orders: np.ndarray, asset: int, ratio: float, tick_size: float) -> None:
-    """Rescale the orders of an asset that have not ended; modifies `orders` in place."""
-    for i in range(book.state.n_live):
-        order = orders[book.live[i]]
+    """Rescale all orders of an asset so far, ended ones too; modifies `orders` in place."""
+    for number in range(book.state.next_order):
+        order = orders[number]
         if order["asset"] == asset:
             order["quantity"] *= ratio
             order["rest"] *= ratio
@@ -98,7 +100,7 @@ def split_orders_nb(book: Book, orders: np.ndarray, asset: int, ratio: float, ti
             order["stop_price"] /= ratio
             order["trail"] /= ratio
             order["reference"] /= ratio
-            round_order_prices_nb(orders, book.live[i], tick_size)
+            round_order_prices_nb(orders, number, tick_size)
 
 
 @step
@@ -114,12 +116,12 @@ def delist_nb(
             book.state.n_late -= 1
     if orders is not None:
         for i in range(book.state.n_live):
-            if orders[book.live[i]]["asset"] == asset:
-                orders[book.live[i]]["status"] = CANCELLED
+            number = book.live[i]
+            if orders[number]["asset"] == asset and not has_ended_nb(orders, number):
+                orders[number]["status"] = CANCELLED
     for i in range(book.state.n_pending):
         if book.lists[PENDING, i] == asset:
-            book.lists[PENDING, i] = book.lists[PENDING, book.state.n_pending - 1]
-            book.state.n_pending -= 1
+            remove_pending_nb(book, i)
             book.target[asset] = np.nan
             break
     units = book.position[asset]

@@ -58,14 +58,24 @@ def set_target_nb(book: Book, asset: int, units: float, rules: Rules) -> None:
     if np.isnan(book.target[asset]):
         if units == book.position[asset]:
             return
-        book.lists[PENDING, book.state.n_pending] = asset
-        book.state.n_pending += 1
+        add_pending_nb(book, asset)
     book.target[asset] = units
     if rules.participation < np.inf:
         holding = book.holding[asset]
         holding["size_filled"] = 0.0
         holding["value_filled"] = 0.0
-        holding["commission"] = 0.0
+        holding["tiers"] = 0.0
+
+
+@step
+def add_pending_nb(book: Book, asset: int) -> None:
+    """List an asset with a pending target; the list ascends."""
+    place = book.state.n_pending
+    while place > 0 and book.lists[PENDING, place - 1] > asset:
+        book.lists[PENDING, place] = book.lists[PENDING, place - 1]
+        place -= 1
+    book.lists[PENDING, place] = asset
+    book.state.n_pending += 1
 
 
 @step

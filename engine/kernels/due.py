@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import step
-from engine.kernels.book import available_nb, reject_nb
+from engine.kernels.book import capped_nb, reject_nb, round_to_lots_nb
 from engine.kernels.levels import is_limit_nb, is_stop_nb, stop_level_nb
 from engine.kernels.lifecycle import end_order_nb, is_active_nb, is_session_end_nb
 from engine.kernels.state import (
@@ -19,7 +19,7 @@ from engine.kernels.state import (
     Records,
     Rules,
 )
-from engine.records import MARKET, MOC, MOO, NO_POSITION, REJECTED, STOP_LIMIT, WORKING
+from engine.records import BELOW_LOT, MARKET, MOC, MOO, NO_POSITION, REJECTED, STOP_LIMIT
 
 
 @step
@@ -28,8 +28,8 @@ def is_due_nb(orders: np.ndarray, number: int, market: Market, now: float, momen
     order = orders[number]
     kind = order["kind"]
     if moment == SAME_BAR_CLOSE:
-        return kind == MARKET and order["bar"] <= t and order["status"] == WORKING
-    if not is_active_nb(orders, number, t, rules):
+        return kind == MARKET and is_active_nb(orders, number, t)
+    if not is_active_nb(orders, number, t):
         return False
     if moment == CLOSING:
         return kind == MOC and is_session_end_nb(market, t)
@@ -77,6 +77,7 @@ def fillable_nb(
     market: Market,
     orders: np.ndarray,
     number: int,
+    now: float,
     began: int,
     first_bar: int,
     t: int,
@@ -85,19 +86,23 @@ def fillable_nb(
 ) -> float:
     """Return the signed units of an order that may fill now; 0: none, and the order waits or was refused.
 
-    Without short selling a sale is cut to what is held.
+    Without short selling a sale is cut to what is held; less than a lot is nothing. What is cut off is dropped.
     """
     order = orders[number]
     asset = order["asset"]
-    if not rules.allow_short and order["rest"] < 0.0:
+    wanted, reason = order["rest"], -1
+    if not rules.allow_short and wanted < 0.0:
         held = max(book.position[asset], 0.0)
-        if held == 0.0:
-            reject_nb(book, asset, number, NO_POSITION, order["rest"], t, records_out)
-            end_order_nb(book, orders, number, REJECTED, began, first_bar)
-            return 0.0
-        if held < -order["rest"]:
-            order["quantity"] -= order["rest"] + held
-            order["rest"] = -held
-    available = available_nb(book, market, asset, t, rules)
-    rest: float = order["rest"]
-    return rest if abs(rest) <= available else (available if rest > 0.0 else -available)
+        reason = NO_POSITION if held == 0.0 else -1
+        wanted = max(wanted, -held)
+    wanted = round_to_lots_nb(wanted, rules.lot_size)
+    if wanted == 0.0:
+        reason = BELOW_LOT if reason < 0 else reason
+        reject_nb(book, asset, number, reason, order["rest"], t, records_out)
+        end_order_nb(book, orders, number, REJECTED, began, first_bar, now, rules)
+        return 0.0
+    quantity = capped_nb(book, market, asset, wanted, t, rules)
+    if quantity != 0.0:
+        order["quantity"] -= order["rest"] - wanted
+        order["rest"] = wanted
+    return quantity

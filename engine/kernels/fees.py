@@ -5,17 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import step
-from engine.kernels.state import (
-    Book,
-    Market,
-    Rules,
-)
+from engine.kernels.state import Market, Rules
 from engine.records import LIMIT, STOP, STOP_LIMIT, STOP_LOSS, TAKE_PROFIT, TRAILING_LOSS, TRAILING_STOP
 
 
 @step
 def adverse_moves_nb(
-    book: Book,
     market: Market,
     asset: int,
     side: float,
@@ -23,17 +18,19 @@ def adverse_moves_nb(
     reference: float,
     limit: float,
     kind: int,
+    taken: float,
     t: int,
     rules: Rules,
 ) -> tuple[float, float, float]:
     """Return by how much (ccy a unit) half the spread, slippage and impact move a fill against its order.
 
     Cut, impact first and the spread last, where the price would be worse than the limit (NaN: none), leave the
-    bar's range (where the rules say so), or fall below zero.
+    bar's range (where the rules say so), or fall below zero. `taken`: units of the bar's volume that fills before
+    this one have taken.
     """
     if rules.is_plain and np.isnan(limit):
         return reference * rules.spread_rate, reference * rules.slippage_rate, 0.0
-    is_stop = kind == STOP or kind == TRAILING_STOP or kind == STOP_LOSS or kind == TRAILING_LOSS
+    is_stop = kind == STOP or kind == STOP_LIMIT or kind == TRAILING_STOP or kind == STOP_LOSS or kind == TRAILING_LOSS
     is_limit = kind == LIMIT or kind == STOP_LIMIT or kind == TAKE_PROFIT
     if (is_stop and not rules.stop_slippage) or (is_limit and not rules.limit_slippage):
         return 0.0, 0.0, 0.0
@@ -45,8 +42,7 @@ def adverse_moves_nb(
         impact = rules.impact * market.liquidity[t, asset]["sigma"] * np.sqrt(size / adv if adv > 0.0 else 1.0)
     if rules.volume_share_impact > 0.0:
         volume = market.volume[t, asset]
-        taken = size + (book.holding[asset]["used"] if book.holding[asset]["used_bar"] == t else 0.0)
-        share = min(taken / volume, rules.volume_share_limit) if volume > 0.0 else rules.volume_share_limit
+        share = min((taken + size) / volume, rules.volume_share_limit) if volume > 0.0 else rules.volume_share_limit
         impact += rules.volume_share_impact * share * share
     impact *= reference
     room = reference if side < 0.0 else np.inf
@@ -63,24 +59,35 @@ def adverse_moves_nb(
 
 
 @step
-def commission_due_nb(size: float, value: float, month_units: float, rules: Rules) -> float:
-    """Return the commission (ccy) of an order that has filled some units for some value; see `engine.costs`."""
+def commission_due_nb(size: float, value: float, tiers: float, rules: Rules) -> float:
+    """Return the commission (ccy) of an order that has filled so much, `tiers` of it by tiers; see `engine.costs`."""
+    if size == 0.0:
+        return 0.0
+    fee = rules.commission_fixed + rules.commission_rate * value + rules.commission_per_share * size + tiers
     if rules.is_proportional:
-        return rules.commission_fixed + rules.commission_rate * value + rules.commission_per_share * size
-    fee = rules.commission_fixed + rules.commission_rate * value + rules.commission_per_share * size
-    n_tiers = rules.n_tiers
-    for i in range(n_tiers):
-        end = rules.tiers[i + 1, 0] if i + 1 < n_tiers else np.inf
-        fee += rules.tiers[i, 1] * max(min(month_units + size, end) - max(month_units, rules.tiers[i, 0]), 0.0)
+        return fee
     if rules.min_beats_max:
         return max(min(fee, rules.commission_max_rate * value), rules.commission_min)
     return min(max(fee, rules.commission_min), rules.commission_max_rate * value)
 
 
 @step
-def month_units_nb(book: Book, size_filled: float) -> float:
-    """Return the units traded this month before an order of which some are filled."""
-    return max(book.state.month_units - size_filled, 0.0)
+def tier_cost_nb(month_units: float, size: float, rules: Rules) -> float:
+    """Return what the next units of a month cost by tiers, each unit at the rate of its own tier."""
+    cost = 0.0
+    for i in range(rules.n_tiers):
+        end = rules.tiers[i + 1, 0] if i + 1 < rules.n_tiers else np.inf
+        cost += rules.tiers[i, 1] * max(min(month_units + size, end) - max(month_units, rules.tiers[i, 0]), 0.0)
+    return cost
+
+
+@step
+def charge_nb(
+    size_before: float, value_before: float, tiers_before: float, size: float, value: float, tiers: float, rules: Rules
+) -> float:
+    """Return what a fill pays of its order's commission: what is due after it less what was due before."""
+    after = commission_due_nb(size_before + size, value_before + value, tiers_before + tiers, rules)
+    return max(after - commission_due_nb(size_before, value_before, tiers_before, rules), 0.0)
 
 
 @step

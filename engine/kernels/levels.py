@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from engine.jit import step
@@ -9,16 +11,28 @@ from engine.kernels.state import (
     ADAPTIVE,
     AFTER_MARKET,
     BEFORE,
-    INSIDE,
     NEXT_BAR,
     OHLC,
     Book,
     Rules,
 )
-from engine.records import LIMIT, STOP, STOP_LIMIT, STOP_LOSS, TRAILING_LOSS, TRAILING_STOP
+from engine.records import LIMIT, MARKET, MOO, STOP, STOP_LIMIT, STOP_LOSS, TARGET, TRAILING_LOSS, TRAILING_STOP
 
 # Places on the path of a bar: 0 at the open, 1 and 2 at its extremes, 3 at the close. Beyond: never.
 NEVER = np.inf
+
+
+class Slice(NamedTuple):
+    """A bar, or a finer bar of it: its prices, and the extremes of its path in the order they are visited."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+    first: float
+    second: float
+    is_whole: bool
+    is_path: bool
 
 
 @step
@@ -32,22 +46,27 @@ def path_nb(open_: float, high: float, low: float, close: float, position: float
 
 
 @step
-def place_nb(level: float, is_rise: bool, start: float, now: float, first: float, second: float, last: float) -> float:
-    """Return the place from `start` (price `now`) on where a path first is at or beyond a level, NEVER if nowhere.
+def is_beyond_nb(price: float, level: float, side: float) -> bool:
+    """Return whether a price is at a level or beyond it, upwards (side 1) or downwards (-1)."""
+    return side * (price - level) >= 0.0
 
-    The path runs from the open by `first` and `second` to `last`; `is_rise`: at or above the level.
+
+@step
+def place_nb(level: float, is_rise: bool, is_strict: bool, start: float, now: float, bar: Slice) -> float:
+    """Return the place from `start` (price `now`) on where a bar's path first is at or beyond a level, else NEVER.
+
+    The path runs from the open by both extremes to the close. `is_rise`: at or above; `is_strict`: not merely at.
     """
     price = now
+    side = 1.0 if is_rise else -1.0
     for leg in range(3):
         if start >= leg + 1.0:
             continue
-        end = first if leg == 0 else (second if leg == 1 else last)
+        end = bar.first if leg == 0 else (bar.second if leg == 1 else bar.close)
         begin = max(start, float(leg))
-        is_there = price >= level if is_rise else price <= level
-        if is_there:
+        if is_beyond_nb(price, level, side) and not (is_strict and price == level):
             return begin
-        reaches = end >= level if is_rise else end <= level
-        if reaches:
+        if is_beyond_nb(end, level, side) and not (is_strict and end == level):
             return begin + (level - price) / (end - price) * (leg + 1.0 - begin)
         price = end
     return NEVER
@@ -83,10 +102,11 @@ def is_limit_nb(orders: np.ndarray, number: int) -> bool:
 @step
 def begins_later_nb(book: Book, asset: int, rules: Rules) -> bool:
     """Return whether the levels of a position that was entered in this bar work from the next one on."""
-    began = book.holding[asset]["began"]
-    if began == BEFORE or rules.children_from == NEXT_BAR:
+    holding = book.holding[asset]
+    if holding["entered"] == BEFORE or rules.children_from == NEXT_BAR:
         return True
-    return rules.children_from == AFTER_MARKET and began == INSIDE
+    kind = holding["entry_kind"]
+    return rules.children_from == AFTER_MARKET and kind != TARGET and kind != MARKET and kind != MOO
 
 
 @step

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import step
-from engine.kernels.book import reject_nb, round_to_lots_nb
+from engine.kernels.book import NOISE, reject_nb, round_to_lots_nb
 from engine.kernels.state import (
     AFTER_MARKET,
     BEFORE,
     NEXT_BAR,
+    SAME_CLOSE,
+    TRIGGERED_NOW,
     Book,
     Market,
     Records,
@@ -58,117 +60,143 @@ def accept_nb(
         reason = MARGIN_CALL
     elif quantity == 0.0:
         reason = BELOW_LOT
-    if reason >= 0:
-        reject_nb(book, asset, number, reason, order["quantity"], t, records_out)
-        order["status"] = REJECTED
-        order["rest"] = 0.0
-        if book.state.n_children > 0:
-            tell_children_nb(book, orders, number, BEFORE, t)
-        return
-    order["quantity"] = quantity
-    order["rest"] = quantity
-    round_order_prices_nb(orders, number, rules.tick_size)
-    if order["kind"] == TRAILING_STOP and np.isnan(order["reference"]):
-        # Marks of assets that are not held may be older than the bar.
-        close = market.close[t, asset]
-        order["reference"] = first_reference_nb(orders, number, book.mark[asset] if np.isnan(close) else close)
+    close = market.close[t, asset]
+    # Marks of assets that are not held may be older than the bar.
+    now = book.mark[asset] if np.isnan(close) else close
+    order["quantity"] = quantity if reason < 0 else order["quantity"]
+    order["rest"] = order["quantity"]
     book.live[book.state.n_live] = number
     book.state.n_live += 1
-    parent = order["parent"]
-    order["status"] = WORKING if parent < 0 else WAITING
-    if parent >= 0 and orders[parent]["status"] != WAITING and orders[parent]["status"] != WORKING:
-        follow_parent_nb(orders, number, orders[parent], BEFORE, t + 1 + rules.latency)
+    if reason >= 0:
+        reject_nb(book, asset, number, reason, order["quantity"], t, records_out)
+        end_order_nb(book, orders, number, REJECTED, BEFORE, t + 1, now, rules)
+        return
+    order["status"] = WAITING
+    round_order_prices_nb(orders, number, rules.tick_size)
+    parent, group = order["parent"], order["oco_group"]
+    if group >= 0 and orders[group]["is_group_filled"] == 1:
+        end_order_nb(book, orders, number, CANCELLED, BEFORE, t + 1, now, rules)
+    elif parent < 0:
+        order["status"] = WORKING
+        is_now = rules.timing == SAME_CLOSE and order["kind"] == MARKET
+        order["active_bar"] = t if is_now else t + 1 + rules.latency
+        begin_trailing_nb(orders, number, now)
+    elif has_ended_nb(orders, parent):
+        follow_parent_nb(orders, number, BEFORE, t + 1, now, rules)
 
 
 @step
-def first_reference_nb(orders: np.ndarray, number: int, mark: float) -> float:
-    """Return what a trailing stop trails at first: what its stop price implies, or the mark."""
+def has_ended_nb(orders: np.ndarray, number: int) -> bool:
+    """Return whether an order neither waits nor works any more."""
+    return orders[number]["status"] != WAITING and orders[number]["status"] != WORKING
+
+
+@step
+def begin_trailing_nb(orders: np.ndarray, number: int, price: float) -> None:
+    """Set what a trailing stop trails at first: what its stop price implies, or the market's price."""
     order = orders[number]
-    if np.isnan(order["stop_price"]):
-        return mark
+    if order["kind"] != TRAILING_STOP:
+        return
     side = 1.0 if order["quantity"] > 0.0 else -1.0
-    if np.isnan(order["trail"]):
-        return order["stop_price"] / (1.0 + side * order["trail_rate"])
-    return order["stop_price"] - side * order["trail"]
+    if np.isnan(order["stop_price"]):
+        order["reference"] = price
+    elif np.isnan(order["trail"]):
+        order["reference"] = order["stop_price"] / (1.0 + side * order["trail_rate"])
+    else:
+        order["reference"] = order["stop_price"] - side * order["trail"]
 
 
 @step
 def take_fill_nb(
-    book: Book, orders: np.ndarray, number: int, quantity: float, whole: float, reference: float, began: int, t: int
+    book: Book,
+    orders: np.ndarray,
+    number: int,
+    quantity: float,
+    whole: float,
+    price: float,
+    began: int,
+    first_bar: int,
+    rules: Rules,
 ) -> None:
     """Count a fill of an order in, before it is executed: its rest, its end, its group and its children.
 
-    `whole` is what the fill would have been with enough cash: the part cut off is dropped.
+    `whole` is what the fill would have been with enough cash: the part cut off is dropped. `first_bar` is the bar
+    that children may work in first, `price` the market's.
     """
     order = orders[number]
     rest = order["rest"] - whole
     order["quantity"] += quantity - whole
-    order["rest"] = 0.0 if abs(rest) <= 1e-12 * abs(whole) else rest
+    order["rest"] = 0.0 if abs(rest) <= NOISE * abs(whole) else rest
     if began != BEFORE:
-        book.holding[order["asset"]]["inside_price"] = reference
-    if order["oco_group"] >= 0:
-        cancel_group_nb(book, orders, number, began, t)
+        book.holding[order["asset"]]["inside_price"] = price
+    group = order["oco_group"]
+    if group >= 0 and orders[group]["is_group_filled"] == 0:
+        orders[group]["is_group_filled"] = 1
+        for i in range(book.state.n_live):
+            other = book.live[i]
+            if other != number and orders[other]["oco_group"] == group and not has_ended_nb(orders, other):
+                orders[other]["status"] = CANCELLED
     if order["rest"] == 0.0:
-        end_order_nb(book, orders, number, FILLED, began, t)
+        order["status"] = FILLED
     elif order["kind"] == STOP or order["kind"] == TRAILING_STOP:
         # What volume leaves over of a stop is a market order now.
         order["is_triggered"] = 1
+    release_children_nb(book, orders, began, first_bar, price, rules)
 
 
 @step
-def cancel_group_nb(book: Book, orders: np.ndarray, number: int, began: int, t: int) -> None:
-    """Cancel the other orders of a one-cancels-the-other group."""
-    group = orders[number]["oco_group"]
-    for i in range(book.state.n_live):
-        other = book.live[i]
-        is_alive = orders[other]["status"] == WAITING or orders[other]["status"] == WORKING
-        if other != number and orders[other]["oco_group"] == group and is_alive:
-            end_order_nb(book, orders, other, CANCELLED, began, t)
-
-
-@step
-def end_order_nb(book: Book, orders: np.ndarray, number: int, status: int, began: int, t: int) -> None:
+def end_order_nb(
+    book: Book, orders: np.ndarray, number: int, status: int, began: int, first_bar: int, price: float, rules: Rules
+) -> None:
     """End an order and let its children follow; it leaves the list of live orders at the bar's end."""
     orders[number]["status"] = status
-    if book.state.n_children > 0:
-        tell_children_nb(book, orders, number, began, t)
+    release_children_nb(book, orders, began, first_bar, price, rules)
 
 
 @step
-def tell_children_nb(book: Book, orders: np.ndarray, parent: int, began: int, t: int) -> None:
-    """Start (or cancel) the waiting children of an order that has ended at bar t."""
-    for i in range(book.state.n_live):
-        number = book.live[i]
-        if orders[number]["parent"] == parent and orders[number]["status"] == WAITING:
-            follow_parent_nb(orders, number, orders[parent], began, t)
+def release_children_nb(book: Book, orders: np.ndarray, began: int, first_bar: int, price: float, rules: Rules) -> None:
+    """Start, or cancel, the waiting children of all orders that have ended, and the children of those cancelled."""
+    if book.state.n_children == 0:
+        return
+    is_changed = True
+    while is_changed:
+        is_changed = False
+        for i in range(book.state.n_live):
+            number = book.live[i]
+            parent = orders[number]["parent"]
+            if parent >= 0 and orders[number]["status"] == WAITING and has_ended_nb(orders, parent):
+                follow_parent_nb(orders, number, began, first_bar, price, rules)
+                is_changed = True
 
 
 @step
-def follow_parent_nb(orders: np.ndarray, number: int, parent: np.ndarray, began: int, first_bar: int) -> None:
-    """Start a child of at most its parent's filled units, or cancel it where the parent has filled none."""
+def follow_parent_nb(orders: np.ndarray, number: int, began: int, first_bar: int, price: float, rules: Rules) -> None:
+    """Start a child of at most its parent's filled units, or cancel it where the parent has filled none.
+
+    No child works before its own decision and latency allow.
+    """
     order = orders[number]
+    parent = orders[order["parent"]]
     filled = abs(parent["quantity"] - parent["rest"])
     if filled == 0.0:
         order["status"] = CANCELLED
-        order["rest"] = 0.0
         return
     size = min(abs(order["quantity"]), filled)
     order["quantity"] = size if order["quantity"] > 0.0 else -size
     order["rest"] = order["quantity"]
     order["status"] = WORKING
-    order["active_bar"] = first_bar
-    order["began"] = began
+    is_market = parent["kind"] == MARKET or parent["kind"] == MOO
+    is_later = rules.children_from == NEXT_BAR or (rules.children_from == AFTER_MARKET and not is_market)
+    bar = first_bar + 1 if is_later and began != BEFORE else first_bar
+    order["active_bar"] = max(bar, order["bar"] + 1 + rules.latency)
+    order["began"] = began if order["active_bar"] == first_bar else BEFORE
+    begin_trailing_nb(orders, number, price)
 
 
 @step
-def is_active_nb(orders: np.ndarray, number: int, t: int, rules: Rules) -> bool:
+def is_active_nb(orders: np.ndarray, number: int, t: int) -> bool:
     """Return whether an order may fill in bar t."""
-    order = orders[number]
-    if order["status"] != WORKING:
-        return False
-    if order["parent"] >= 0:
-        return t >= order["active_bar"] and (order["began"] == BEFORE or not waits_a_bar_nb(orders, number, rules))
-    return t >= order["bar"] + 1 + rules.latency
+    return orders[number]["status"] == WORKING and t >= orders[number]["active_bar"]
 
 
 @step
@@ -178,39 +206,25 @@ def is_session_end_nb(market: Market, t: int) -> bool:
 
 
 @step
-def waits_a_bar_nb(orders: np.ndarray, number: int, rules: Rules) -> bool:
-    """Return whether a child that was started in its parent's bar works from the next one on."""
-    kind = orders[orders[number]["parent"]]["kind"]
-    is_market = kind == MARKET or kind == MOO
-    return rules.children_from == NEXT_BAR or (rules.children_from == AFTER_MARKET and not is_market)
-
-
-@step
 def expire_nb(book: Book, market: Market, orders: np.ndarray, t: int, rules: Rules) -> None:
     """End what the bar's end ends, and take what has ended off the list of live orders."""
-    n_live = book.state.n_live
-    for i in range(n_live):
+    for i in range(book.state.n_live):
         number = book.live[i]
         order = orders[number]
-        if order["began"] != BEFORE and waits_a_bar_nb(orders, number, rules):
-            order["active_bar"] = t + 1
-        is_active = is_active_nb(orders, number, t, rules)
         order["began"] = BEFORE
-        if order["is_triggered"] == 2:
+        if order["is_triggered"] == TRIGGERED_NOW:
             order["is_triggered"] = 1
-        if not is_active:
+        if not is_active_nb(orders, number, t):
             continue
-        if order["parent"] < 0:
-            order["active_bar"] = order["bar"] + 1 + rules.latency
         is_over = order["tif"] == IOC
         is_over |= order["tif"] == BARS and t - order["active_bar"] + 1 >= order["tif_bars"]
         is_over |= order["tif"] == DAY and is_session_end_nb(market, t)
         if is_over:
-            end_order_nb(book, orders, number, EXPIRED, BEFORE, t + 1)
+            end_order_nb(book, orders, number, EXPIRED, BEFORE, t + 1, book.mark[order["asset"]], rules)
     n_kept = 0
-    for i in range(n_live):
+    for i in range(book.state.n_live):
         number = book.live[i]
-        if orders[number]["status"] == WAITING or orders[number]["status"] == WORKING:
+        if not has_ended_nb(orders, number):
             book.live[n_kept] = number
             n_kept += 1
     book.state.n_live = n_kept
@@ -220,5 +234,6 @@ def expire_nb(book: Book, market: Market, orders: np.ndarray, t: int, rules: Rul
 def cancel_all_nb(book: Book, orders: np.ndarray) -> None:
     """Cancel every order that has not ended."""
     for i in range(book.state.n_live):
-        orders[book.live[i]]["status"] = CANCELLED
+        if not has_ended_nb(orders, book.live[i]):
+            orders[book.live[i]]["status"] = CANCELLED
     book.state.n_live = 0

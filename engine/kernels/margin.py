@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import step
-from engine.kernels.book import round_to_lots_nb
+from engine.kernels.book import NOISE, begin_exit_nb, round_to_lots_nb
 from engine.kernels.lifecycle import cancel_all_nb
 from engine.kernels.state import (
     HELD,
@@ -35,7 +35,8 @@ def call_margin_nb(book: Book, orders: np.ndarray | None, equity: float, exposur
     for i in range(book.state.n_held):
         asset = book.lists[HELD, i]
         wanted = round_to_lots_nb(book.position[asset] * share, rules.lot_size)
-        if wanted != book.position[asset]:
+        if abs(wanted) < abs(book.position[asset]) * (1.0 - NOISE):
+            begin_exit_nb(book, asset)
             if np.isnan(book.holding[asset]["liquidation"]):
                 book.state.n_liquidations += 1
             book.holding[asset]["liquidation"] = wanted

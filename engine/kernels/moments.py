@@ -1,7 +1,7 @@
 """The moments of a bar at which much fills at one price: its open, its close, and the close of a decision.
 
-At each moment liquidations come first, then exits of Risk, then what sells, then, as one group, what buys. All of
-it is executed at one place of the code, since the compiler copies what it inlines.
+At each moment liquidations come first, then exits of Risk, then what sells, then, as one group, what buys. All
+of it is executed at one place of the code, since the compiler copies what it inlines.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import step
-from engine.kernels.book import available_nb, execute_nb, reject_nb, round_to_lots_nb
-from engine.kernels.cash import DUST, affordable_share_nb, is_queued_nb, queue_nb
+from engine.kernels.book import NOISE, begin_exit_nb, capped_nb, execute_nb, reject_nb, round_to_lots_nb
+from engine.kernels.cash import DUST, affordable_share_nb, queue_nb
 from engine.kernels.due import fillable_nb, is_due_nb, is_group_queued_nb
 from engine.kernels.levels import risk_profit_nb, risk_stop_nb
 from engine.kernels.lifecycle import end_order_nb, take_fill_nb
 from engine.kernels.state import (
     AT_OPEN,
     BEFORE,
-    HELD,
     MARGIN_POLICY,
     NEXT_OPEN,
     OPENING,
@@ -44,7 +43,19 @@ from engine.records import (
     TIME_STOP,
 )
 
-_LIQUIDATING, _LEAVING, _TARGETS, _ORDERS, _QUEUE = range(5)
+# What is gone through at a moment, in order. First all that sells, then (where margin decides) what buys without
+# raising a position, then the group of the others.
+(
+    _LIQUIDATING,
+    _LEAVING,
+    _TARGETS_SELLING,
+    _ORDERS_SELLING,
+    _TARGETS_COVERING,
+    _ORDERS_COVERING,
+    _TARGETS_QUEUEING,
+    _ORDERS_QUEUEING,
+    _GROUP,
+) = range(9)
 
 
 @step
@@ -64,31 +75,36 @@ def trade_moment_nb(
     # What fills at a close lets its children begin with the next bar.
     began = AT_OPEN if moment == OPENING else BEFORE
     first_bar = t if moment == OPENING else t + 1
-    for phase in range(5):
+    for phase in range(_GROUP + 1):
         n = phase_length_nb(book, moment, phase, n_queued, rules)
+        if n == 0:
+            continue
+        is_target = phase == _TARGETS_SELLING or phase == _TARGETS_COVERING or phase == _TARGETS_QUEUEING
+        is_order = phase == _ORDERS_SELLING or phase == _ORDERS_COVERING or phase == _ORDERS_QUEUEING
         n_kept = 0
-        if phase == _QUEUE and n > 0:
+        if phase == _GROUP:
             share = affordable_share_nb(book, market, orders, price, n_queued, t, rules)
         for i in range(n):
-            order, limit, kind, quantity = -1, np.nan, TARGET, 0.0
-            if phase == _QUEUE:
-                asset, order, kind = book.group[i]["asset"], book.group[i]["order"], book.group[i]["kind"]
-                limit = book.group[i]["limit"]
-                quantity = share_of_queued_nb(book, orders, i, share, began, first_bar, t, rules, records_out)
-            elif phase == _ORDERS:
-                order = book.live[i]
-                asset, kind, limit, quantity = order_to_fill_nb(
-                    book, market, orders, order, price, moment, n_queued, began, first_bar, t, rules, records_out
-                )
-            elif phase == _TARGETS:
+            order, limit, kind, quantity, is_queued = -1, np.nan, TARGET, 0.0, False
+            if is_target:
                 asset = book.lists[PENDING, i]
-                quantity, is_kept = target_to_fill_nb(book, market, asset, price, t, rules)
+                quantity, is_queued, is_kept = target_to_fill_nb(book, market, asset, price, phase, t, rules)
                 if is_kept:
                     book.lists[PENDING, n_kept] = asset
                     n_kept += 1
+            elif phase == _GROUP:
+                asset, order, kind = book.group[i]["asset"], book.group[i]["order"], book.group[i]["kind"]
+                limit = book.group[i]["limit"]
+                quantity = share_of_queued_nb(book, orders, i, share, began, first_bar, t, rules, records_out)
+            elif is_order:
+                order = book.live[i]
+                asset, kind, limit, quantity, is_queued = order_to_fill_nb(
+                    book, market, orders, order, price, moment, phase, n_queued, began, first_bar, t, rules, records_out
+                )
             else:
-                # Backwards: what is sold out leaves the list of held assets.
-                asset = book.lists[HELD, n - 1 - i]
+                asset = i
+                if book.position[asset] == 0.0 or np.isnan(price[t, asset]):
+                    continue
                 if phase == _LEAVING:
                     kind, limit, quantity = exit_at_open_nb(book, market, asset, t, rules)
                 else:
@@ -96,53 +112,81 @@ def trade_moment_nb(
             if quantity == 0.0:
                 continue
             reference = price[t, asset]
-            if phase == _TARGETS or phase == _ORDERS:
-                if is_queued_nb(book.position[asset], quantity, rules):
-                    n_queued = queue_nb(book, n_queued, asset, order, kind, quantity, reference, limit)
-                    continue
-                if orders is not None and order >= 0:
-                    take_fill_nb(book, orders, order, quantity, quantity, reference, began, first_bar)
+            if is_queued:
+                n_queued = queue_nb(book, n_queued, asset, order, kind, quantity, reference, limit, rules)
+                continue
+            if orders is not None and is_order:
+                take_fill_nb(book, orders, order, quantity, quantity, reference, began, first_bar, rules)
             execute_nb(
                 book, market, orders, asset, order, kind, quantity, reference, limit, began, t, rules, records_out
             )
-        if phase == _TARGETS and n > 0:
+        if is_target:
             book.state.n_pending = n_kept
 
 
 @step
 def phase_length_nb(book: Book, moment: int, phase: int, n_queued: int, rules: Rules) -> int:
     """Return over how many things a phase of a moment goes."""
-    if phase == _QUEUE:
+    is_margin = rules.cash_policy == MARGIN_POLICY
+    if phase == _GROUP:
         return n_queued
-    if phase == _ORDERS:
+    if phase == _ORDERS_SELLING or phase == _ORDERS_QUEUEING or (phase == _ORDERS_COVERING and is_margin):
         return book.state.n_live
-    if phase == _TARGETS:
-        is_time = moment == (OPENING if rules.timing == NEXT_OPEN else SAME_BAR_CLOSE)
-        return book.state.n_pending if is_time else 0
+    if phase == _TARGETS_SELLING or phase == _TARGETS_QUEUEING or phase == _TARGETS_COVERING:
+        if moment != (OPENING if rules.timing == NEXT_OPEN else SAME_BAR_CLOSE):
+            return 0
+        if (phase == _TARGETS_COVERING and not is_margin) or (
+            phase == _TARGETS_QUEUEING and is_at_once_nb(book, rules)
+        ):
+            return 0
+        return book.state.n_pending
     if moment != OPENING:
         return 0
     if phase == _LEAVING:
-        return book.state.n_held if rules.has_risk else 0
-    return book.state.n_held if book.state.n_liquidations > 0 else 0
+        return book.position.size if rules.has_risk and book.state.n_held > 0 else 0
+    return book.position.size if book.state.n_liquidations > 0 else 0
+
+
+@step
+def is_at_once_nb(book: Book, rules: Rules) -> bool:
+    """Return whether targets are gone through once: what they buy depends on nothing that sells before."""
+    return rules.participation == np.inf and rules.cash_policy != MARGIN_POLICY
+
+
+@step
+def is_of_phase_nb(book: Book, asset: int, quantity: float, phase: int, rules: Rules) -> tuple[bool, bool]:
+    """Return whether a quantity is for this phase, and whether it is queued with the group of its moment."""
+    position = book.position[asset]
+    is_raising = abs(position + quantity) > abs(position)
+    is_grouped = is_raising if rules.cash_policy == MARGIN_POLICY else quantity > 0.0
+    if phase == _TARGETS_QUEUEING or phase == _ORDERS_QUEUEING:
+        return True, is_grouped
+    if phase == _TARGETS_COVERING or phase == _ORDERS_COVERING:
+        return quantity > 0.0 and not is_grouped, False
+    if phase == _TARGETS_SELLING and is_at_once_nb(book, rules):
+        return True, is_grouped
+    return quantity < 0.0 and not is_grouped, False
 
 
 @step
 def target_to_fill_nb(
-    book: Book, market: Market, asset: int, price: Floats, t: int, rules: Rules
-) -> tuple[float, bool]:
-    """Return the signed units that a pending target trades now, and whether it stays pending.
+    book: Book, market: Market, asset: int, price: Floats, phase: int, t: int, rules: Rules
+) -> tuple[float, bool, bool]:
+    """Return the signed units that a pending target trades now, whether with the group, and whether it stays pending.
 
     It stays while its asset misses bars and while volume limits it.
     """
     if np.isnan(price[t, asset]):
-        return 0.0, True
-    quantity = order_quantity_nb(book.target[asset], book.position[asset], rules.lot_size)
-    if rules.participation < np.inf:
-        available = available_nb(book, market, asset, t, rules)
-        if abs(quantity) > available:
-            return available if quantity > 0.0 else -available, True
+        return 0.0, False, True
+    wanted = order_quantity_nb(book.target[asset], book.position[asset], rules.lot_size)
+    is_now, is_queued = is_of_phase_nb(book, asset, wanted, phase, rules)
+    if wanted != 0.0 and not is_now:
+        return 0.0, False, True
+    quantity = capped_nb(book, market, asset, wanted, t, rules)
+    if quantity != wanted:
+        return quantity, is_queued, True
     book.target[asset] = np.nan
-    return quantity, False
+    return quantity, is_queued, False
 
 
 @step
@@ -153,41 +197,55 @@ def order_to_fill_nb(
     number: int,
     price: Floats,
     moment: int,
+    phase: int,
     n_queued: int,
     began: int,
     first_bar: int,
     t: int,
     rules: Rules,
     records_out: Records,
-) -> tuple[int, int, float, float]:
-    """Return asset, kind, limit (NaN: none) and the signed units of an order that a moment fills; 0: none."""
+) -> tuple[int, int, float, float, bool]:
+    """Return asset, kind, limit (NaN: none), signed units (0: none) of an order that a moment fills, and if grouped."""
     if orders is None:
-        return 0, 0, np.nan, 0.0
+        return 0, 0, np.nan, 0.0, False
     order = orders[number]
     asset, kind = order["asset"], order["kind"]
     now = price[t, asset]
     limit = order["limit_price"] if kind == LIMIT or kind == STOP_LIMIT else np.nan
-    if np.isnan(now) or not is_due_nb(orders, number, market, now, moment, t, rules):
-        return asset, kind, limit, 0.0
-    if order["oco_group"] >= 0 and is_group_queued_nb(book, orders, number, n_queued):
-        return asset, kind, limit, 0.0
-    quantity = fillable_nb(book, market, orders, number, began, first_bar, t, rules, records_out)
-    return asset, kind, limit, quantity
+    is_sale = order["rest"] < 0.0
+    is_other = phase == _ORDERS_SELLING if not is_sale else phase == _ORDERS_COVERING
+    if is_other or np.isnan(now) or not is_due_nb(orders, number, market, now, moment, t, rules):
+        return asset, kind, limit, 0.0, False
+    if is_sale and phase == _ORDERS_QUEUEING and rules.cash_policy != MARGIN_POLICY:
+        return asset, kind, limit, 0.0, False
+    is_now, is_queued = is_of_phase_nb(book, asset, order["rest"], phase, rules)
+    if not is_now:
+        return asset, kind, limit, 0.0, False
+    if is_queued and order["oco_group"] >= 0 and is_group_queued_nb(book, orders, number, n_queued):
+        # Should the other one be refused, this one meets the rest of the bar from here.
+        order["began"] = began
+        return asset, kind, limit, 0.0, False
+    quantity = fillable_nb(book, market, orders, number, now, began, first_bar, t, rules, records_out)
+    return asset, kind, limit, quantity, is_queued
 
 
 @step
 def liquidation_to_fill_nb(book: Book, market: Market, asset: int, t: int, rules: Rules) -> float:
     """Return the signed units by which a margin call brings a position down now; volume may limit them."""
-    wanted = book.holding[asset]["liquidation"]
-    if np.isnan(wanted) or np.isnan(market.open[t, asset]):
+    holding = book.holding[asset]
+    wanted, held = holding["liquidation"], book.position[asset]
+    if np.isnan(wanted):
         return 0.0
-    quantity = wanted - book.position[asset]
-    available = available_nb(book, market, asset, t, rules)
-    if abs(quantity) > available:
-        return available if quantity > 0.0 else -available
-    book.holding[asset]["liquidation"] = np.nan
-    book.state.n_liquidations -= 1
-    return quantity
+    quantity = wanted - held
+    if held * wanted < 0.0 or abs(wanted) >= abs(held) * (1.0 - NOISE):
+        quantity = 0.0
+    elif wanted != 0.0:
+        quantity = round_to_lots_nb(quantity, rules.lot_size)
+    capped = capped_nb(book, market, asset, quantity, t, rules)
+    if capped == quantity:
+        holding["liquidation"] = np.nan
+        book.state.n_liquidations -= 1
+    return capped
 
 
 @step
@@ -197,8 +255,6 @@ def exit_at_open_nb(book: Book, market: Market, asset: int, t: int, rules: Rules
     It leaves where its time is over, where the open has passed a level, or where volume kept it from leaving.
     """
     o = market.open[t, asset]
-    if np.isnan(o):
-        return 0, np.nan, 0.0
     holding = book.holding[asset]
     is_long = book.position[asset] > 0.0
     kind = holding["exit_kind"]
@@ -220,12 +276,11 @@ def exit_at_open_nb(book: Book, market: Market, asset: int, t: int, rules: Rules
 @step
 def quantity_to_leave_nb(book: Book, market: Market, asset: int, kind: int, t: int, rules: Rules) -> float:
     """Return the signed units that leave a whole position, as far as volume allows; the rest is noted to follow."""
-    position = book.position[asset]
-    available = available_nb(book, market, asset, t, rules)
-    if abs(position) <= available:
-        return -position
-    book.holding[asset]["exit_kind"] = kind
-    return -available if position > 0.0 else available
+    holding = book.holding[asset]
+    if holding["exit_kind"] < 0:
+        begin_exit_nb(book, asset)
+        holding["exit_kind"] = kind
+    return capped_nb(book, market, asset, -book.position[asset], t, rules)
 
 
 @step
@@ -246,6 +301,7 @@ def share_of_queued_nb(
     """
     queued = book.group[i]
     asset, order, whole = queued["asset"], queued["order"], queued["quantity"]
+    book.holding[asset]["queued"] = 0.0
     quantity = whole
     if share < 1.0:
         quantity = round_to_lots_nb(whole * share, rules.lot_size) if share >= DUST else 0.0
@@ -259,7 +315,7 @@ def share_of_queued_nb(
     if orders is not None:
         if quantity == 0.0:
             reject_nb(book, asset, order, reason, orders[order]["rest"], t, records_out)
-            end_order_nb(book, orders, order, REJECTED, began, first_bar)
+            end_order_nb(book, orders, order, REJECTED, began, first_bar, queued["reference"], rules)
         else:
-            take_fill_nb(book, orders, order, quantity, whole, queued["reference"], began, first_bar)
+            take_fill_nb(book, orders, order, quantity, whole, queued["reference"], began, first_bar, rules)
     return quantity

@@ -47,6 +47,8 @@ def reset_nb(book: Book, orders: np.ndarray | None, rules: Rules) -> None:
         holding["entry_price"] = 0.0
         holding["extreme"] = 0.0
         holding["entry_bar"] = -1
+        holding["entered"] = 0
+        holding["began_bar"] = -1
         holding["began"] = 0
         holding["inside_price"] = 0.0
         holding["exit_kind"] = -1
@@ -55,7 +57,14 @@ def reset_nb(book: Book, orders: np.ndarray | None, rules: Rules) -> None:
         holding["used_bar"] = -1
         holding["size_filled"] = 0.0
         holding["value_filled"] = 0.0
-        holding["commission"] = 0.0
+        holding["tiers"] = 0.0
+        holding["exit_size"] = 0.0
+        holding["exit_value"] = 0.0
+        holding["exit_tiers"] = 0.0
+        holding["queued"] = 0.0
+        holding["ahead"] = 0.0
+        holding["projected"] = 0.0
+        holding["entry_kind"] = 0
         holding["ambiguous_bar"] = -1
         holding["visited_bar"] = -1
         holding["is_listed"] = True

@@ -112,6 +112,7 @@ RULES = np.dtype(
         ("is_linear", np.bool_),  # costs of a buy grow in proportion to it, but for a fixed part
         ("is_plain", np.bool_),  # spread and slippage in proportion to the price, no other move of it
         ("is_proportional", np.bool_),  # a commission without tiers, minimum and maximum
+        ("trades_at_opens", np.bool_),  # what is decided fills at the next open, and nothing else ever happens
         ("n_tiers", np.int64),
         ("tiers", np.float64, (MAX_TIERS, 2)),  # units a month from which, ccy a share
     ],
@@ -180,7 +181,9 @@ HOLDING = np.dtype(
         ("entry_price", np.float64),  # average fill price of the position, kept where Risk asks
         ("extreme", np.float64),  # highest high since entry (lowest low if short), at least the entry price
         ("entry_bar", np.int64),
-        ("began", np.int64),  # when in its bar the position was entered: BEFORE, AT_OPEN, INSIDE
+        ("entered", np.int64),  # when in its bar the position was entered: BEFORE, AT_OPEN, INSIDE
+        ("began_bar", np.int64),  # the bar it was enlarged in last, and when in it
+        ("began", np.int64),
         ("inside_price", np.float64),  # the market's price at the last fill inside the bar
         ("exit_kind", np.int64),  # an exit of Risk that volume has limited, -1: none
         ("liquidation", np.float64),  # units to come down to, NaN: none
@@ -188,7 +191,14 @@ HOLDING = np.dtype(
         ("used_bar", np.int64),
         ("size_filled", np.float64),  # of the pending target, as are the two below
         ("value_filled", np.float64),
-        ("commission", np.float64),
+        ("tiers", np.float64),
+        ("exit_size", np.float64),  # the same of an exit of Risk or a liquidation
+        ("exit_value", np.float64),
+        ("exit_tiers", np.float64),
+        ("queued", np.float64),  # units that wait with the group of their moment
+        ("ahead", np.float64),  # scratch: units and position after what stands before in the group
+        ("projected", np.float64),
+        ("entry_kind", np.int64),  # kind of the fill that entered the position
         ("ambiguous_bar", np.int64),  # the last bar counted as ambiguous
         ("visited_bar", np.int64),  # the last bar whose inside was put on the agenda
         ("short_units", np.float64),  # units and mark at the previous close, where it was short
@@ -197,7 +207,10 @@ HOLDING = np.dtype(
     ],
     align=True,
 )
-BEFORE, AT_OPEN, INSIDE = 0, 1, 2
+# When in its bar something began to work; WITHIN: inside an earlier one of its finer bars.
+BEFORE, AT_OPEN, INSIDE, WITHIN = range(4)
+# A stop limit that was triggered in this bar without meeting its limit: a limit from the next bar on.
+TRIGGERED_NOW = 2
 
 # A buy (under the margin policy: whatever raises a position) that waits for the others of its moment.
 QUEUED = np.dtype(

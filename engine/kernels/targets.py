@@ -29,6 +29,13 @@ def drop_target_nb(book: Book, asset: int) -> None:
     book.target[asset] = np.nan
     for i in range(book.state.n_pending):
         if book.lists[PENDING, i] == asset:
-            book.state.n_pending -= 1
-            book.lists[PENDING, i] = book.lists[PENDING, book.state.n_pending]
+            remove_pending_nb(book, i)
             break
+
+
+@step
+def remove_pending_nb(book: Book, place: int) -> None:
+    """Take an asset off the list of pending targets, which stays in order."""
+    book.state.n_pending -= 1
+    for i in range(place, book.state.n_pending):
+        book.lists[PENDING, i] = book.lists[PENDING, i + 1]

@@ -35,7 +35,7 @@ class Metrics(Mapping[str, float]):
         Ccy before the first bar, the first peak.
     returns : float64[n_bars] or callable, optional
         Return of each bar; by default that of equity.
-    exposure : float64[n_bars], optional
+    exposure : float64[n_bars] or callable, optional
         Ccy, gross: adds exposure and time in market.
     trades : structured or callable, optional
         `records.TRADE`: adds the figures of trades.
@@ -71,7 +71,7 @@ class Metrics(Mapping[str, float]):
         *,
         initial_cash: float,
         returns: Floats | Callable[[], Floats] | None = None,
-        exposure: Floats | None = None,
+        exposure: Floats | Callable[[], Floats] | None = None,
         trades: NDArray[Any] | Callable[[], NDArray[Any]] | None = None,
         n_fills: float | None = None,
         traded_value: float | None = None,
@@ -223,12 +223,10 @@ class Metrics(Mapping[str, float]):
         return {"costs_ccy": float((self._costs() if callable(self._costs) else self._costs) or 0.0)}
 
     def _exposing(self) -> dict[str, float]:
-        if self._exposure is None:
+        exposure = self._exposure() if callable(self._exposure) else self._exposure
+        if exposure is None:
             return {}
-        return {
-            "exposure": mean_exposure(self._exposure, self._equity),
-            "time_in_market": time_in_market(self._exposure),
-        }
+        return {"exposure": mean_exposure(exposure, self._equity), "time_in_market": time_in_market(exposure)}
 
     def _comparing(self) -> dict[str, float]:
         if self._benchmark is None:

@@ -103,7 +103,9 @@ def order_inputs(orders, bars):
 def order_input(row, bar, symbols, number_of):
     def value(name):
         found = row.get(name)
-        return None if found is None or found != found else found
+        if found is None or found != found:
+            return None
+        return float(found) if isinstance(found, float) else found
 
     tif, _, tif_bars = (value("tif") or "gtc").partition(":")
     parent = value("parent")

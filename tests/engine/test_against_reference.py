@@ -11,7 +11,7 @@ from engine.records import CASH_FLOW_KINDS, FILL_KINDS, REASONS
 from tests.engine.comparison import assert_same, play, play_slowly
 from tests.engine.markets import FAMILIES, random_market
 
-SEEDS = range(320)
+SEEDS = range(280)
 
 
 @cache

@@ -103,9 +103,8 @@ def trail(book, asset):
             order.follow(close if is_on_close else (high if order.side < 0 else low))
     holding = book.holding[asset]
     if holding is not None and holding.active_bar <= t:
-        is_on_close = book.settings.trail_on_close or holding.inside_bar == t
         choose, best = (max, high) if book.units[asset] > 0.0 else (min, low)
-        holding.extreme = choose(holding.extreme, close if is_on_close else best)
+        holding.extreme = choose(holding.extreme, close if holding.inside_bar == t else best)
 
 
 def working(book, asset):

@@ -1,0 +1,181 @@
+"""How the trials of a sweep are run: in chunks, on threads, keeping the sums of each run and not its bars."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.account import Account
+from engine.actions import Actions
+from engine.bars import Bars
+from engine.costs import Costs
+from engine.errors import InputError, QuantlakeError
+from engine.execution import Execution
+from engine.kernels.state import STATE
+from engine.kernels.sweeping import sums_nb
+from engine.metrics.series import lanes_of
+from engine.orders import Orders
+from engine.panels import Floats
+from engine.play import Instructions, Setting, instructions_of, new_curves
+from engine.policy import Policy
+from engine.result import Result
+from engine.risk import Risk
+from engine.rules.base import Rule
+
+Parameters = dict[str, Any]
+Decide = Callable[[Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """All of a sweep but its parameter sets."""
+
+    bars: Bars
+    rule: Rule | Decide
+    account: Account
+    costs: Costs
+    execution: Execution
+    risk: Risk
+    actions: Actions | None
+    finer: Bars | None
+    periods_per_year: float
+
+    def decide(self, parameters: Parameters) -> Any:
+        """Return the decisions of a parameter set."""
+        return self.rule.with_parameters(parameters) if isinstance(self.rule, Rule) else self.rule(parameters)
+
+    def setting(self, decisions: object) -> Setting:
+        """Return the setting for decisions, checked."""
+        return Setting.of(
+            self.bars, self.account, self.costs, self.execution, self.risk, self.actions, self.finer, decisions
+        )
+
+
+class Trial:
+    """Runs single trials of a study, on any thread; what a thread needs again it keeps."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._settings: dict[bool, Setting] = {}
+        self._planners: dict[type[Rule], Callable[[Any], Instructions]] = {}
+        self._kept = threading.local()
+        self._lock = threading.Lock()
+
+    def setting(self, decisions: object) -> Setting:
+        """Return the setting for decisions of a kind, made once."""
+        has_orders = isinstance(decisions, (Orders, Policy))
+        with self._lock:
+            if has_orders not in self._settings:
+                self._settings[has_orders] = self._study.setting(decisions)
+        return self._settings[has_orders]
+
+    def instructions(self, parameters: Parameters) -> tuple[Setting, Instructions]:
+        """Return what a parameter set asks to do."""
+        decisions = self._study.decide(parameters)
+        setting = self.setting(decisions)
+        if not isinstance(decisions, Rule):
+            return setting, instructions_of(decisions, self._study.bars)
+        kind = type(decisions)
+        with self._lock:
+            if kind not in self._planners:
+                self._planners[kind] = decisions.planner(self._study.bars, self._study.actions)
+        return setting, self._planners[kind](decisions)
+
+    def result(self, parameters: Parameters) -> Result:
+        """Return the whole result of a parameter set."""
+        with naming(parameters):
+            setting, instructions = self.instructions(parameters)
+            return Result(setting, instructions, setting.play(instructions), self._study.periods_per_year)
+
+    def write_sums(self, parameters: Parameters, asked: int, sums_out: Floats) -> None:
+        """Write the sums float64[N_SUMS] of a parameter set."""
+        if not hasattr(self._kept, "curves"):
+            n_bars = self._study.bars.n_bars
+            self._kept.curves, self._kept.returns = new_curves(n_bars), np.empty(n_bars)
+            self._kept.lanes, self._kept.states = lanes_of(), np.empty(1, dtype=STATE)
+        with naming(parameters):
+            setting, instructions = self.instructions(parameters)
+            played = setting.play(instructions, curves=self._kept.curves)
+        kept = self._kept
+        kept.states[0] = played.state
+        sums_nb(played.curves, kept.states, self._study.account.cash, asked, kept.returns, kept.lanes, sums_out)
+
+
+class naming:  # noqa: N801
+    """Names the parameters of a trial in the error that it fails with."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, QuantlakeError):
+            raise InputError(f"{error}, in the trial {self._parameters}") from error
+        if isinstance(error, Exception):
+            error.add_note(f"in the trial {self._parameters}")
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Runs trials chunk by chunk on threads, reports progress from the calling thread, and stops when asked to.
+
+    Chunks are finished in their order: what is done is always the first trials. A chunk writes to its own rows
+    alone, so that nothing depends on the number of threads.
+    """
+
+    n_threads: int
+    n_trials: int
+    progress: Callable[[int, int], None] | None
+    should_stop: Callable[[], bool] | None
+
+    def __call__(self, run: Callable[[int, int], None], n: int, size: int, before: int = 0) -> int:
+        """Run `run(first, end)` over n trials, of which `before` stand in front; return how many were done."""
+        size = max(min(size, n // (4 * self.n_threads)), 1)
+        chunks = deque((first, min(first + size, n)) for first in range(0, n, size))
+        done = 0
+        if self.n_threads == 1:
+            while chunks and not self._is_stopped():
+                run(*chunks[0])
+                done = chunks.popleft()[1]
+                self._report(before + done)
+            return done
+        is_over = threading.Event()
+        waiting: deque[tuple[int, Future[None]]] = deque()
+        with ThreadPoolExecutor(self.n_threads) as pool:
+            try:
+                while chunks or waiting:
+                    while chunks and len(waiting) < 2 * self.n_threads:
+                        if self._is_stopped():
+                            chunks.clear()
+                            break
+                        chunk = chunks.popleft()
+                        waiting.append((chunk[1], pool.submit(_unless, is_over, run, chunk)))
+                    if waiting:
+                        end, future = waiting.popleft()
+                        future.result()
+                        done = end
+                        self._report(before + done)
+            finally:
+                # After an error or Ctrl-C: what waits in the pool ends at once, what runs ends its chunk.
+                is_over.set()
+        return done
+
+    def _report(self, done: int) -> None:
+        if self.progress is not None:
+            self.progress(done, self.n_trials)
+
+    def _is_stopped(self) -> bool:
+        return self.should_stop is not None and bool(self.should_stop())
+
+
+def _unless(is_over: threading.Event, run: Callable[[int, int], None], chunk: tuple[int, int]) -> None:
+    if not is_over.is_set():
+        run(*chunk)
