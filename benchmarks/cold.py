@@ -35,7 +35,11 @@ def cold_starts(*, repeats: int = 7) -> list[Row]:
     ------
     ParityError : the programs print different Sharpe ratios.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), _path()]))}
+    environment = {
+        **os.environ,
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), _path()])),
+    }
     commands = {
         name: (sys.executable, str(PROGRAMS / program), *rest)
         for name, ((program, *rest), needs, _) in COMMANDS.items()

@@ -42,6 +42,7 @@ def orders_frame(result: Result) -> pd.DataFrame:
     """Return one row an order, what is inner state of the engine left out."""
     orders = result.orders
     inner = {"bar", "asset", "kind", "tif", "status", "active_bar", "is_triggered", "reference", "began"}
+    inner |= {"met_bar", "met_slice", "begin_price", "tiers", "is_group_filled"}
     columns: dict[str, Any] = {
         "bar_end": times(result, orders["bar"]),
         "symbol": names(result, orders),

@@ -124,6 +124,7 @@ def _table(frame: pd.DataFrame, bars: Bars) -> NDArray[np.void]:
     for name, values in columns.items():
         table[name] = values[order]
     table["active_bar"] = -1
+    table["met_bar"] = table["met_slice"] = -1
     table["reference"] = np.nan
     return table
 

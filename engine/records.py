@@ -109,6 +109,8 @@ ORDER = np.dtype(
         ("status", np.int32),  # index into STATUSES
         ("is_triggered", np.int32),  # a stop_limit that became a limit
         ("active_bar", np.int64),  # the first bar it worked in, -1: none yet
+        ("met_bar", np.int64),  # the last bar whose open or close it met
+        ("met_slice", np.int64),  # the last bar, or finer bar, that it was met inside of
         ("rest", np.float64),  # signed units not filled
         ("reference", np.float64),  # what a trailing stop trails
         ("size_filled", np.float64),  # units and value (ccy) filled, for commissions over several fills
@@ -117,6 +119,7 @@ ORDER = np.dtype(
         ("tiers", np.float64),
         ("is_group_filled", np.int32),  # of the first order of a group: whether one of its orders has filled
         ("began", np.int64),  # when in its first bar it began to work: 0 before, 1 at its open, 2 inside
+        ("begin_price", np.float64),  # the market's price then
     ],
     align=True,
 )

@@ -65,7 +65,7 @@ class Elementwise(Closed):
     0 is infinite or NaN); a comparison with a missing value is False.
     """
 
-    __slots__ = ("_axes", "_values")
+    __slots__ = ("_axes", "_memory", "_values")
     __hash__ = None  # type: ignore[assignment]  # == compares values, so a panel is no key
 
     def __init__(self, values: Values, axes: Axes) -> None:
@@ -75,6 +75,8 @@ class Elementwise(Closed):
         self._values = values.view()
         self._values.setflags(write=False)
         self._axes = axes
+        # What was made of these values before, where they are worth it; see `Panel._remembering`.
+        self._memory: dict[tuple[str, int], Any] | None = None
 
     def __repr__(self) -> str:
         n_bars, n_assets = self._values.shape

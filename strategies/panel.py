@@ -25,6 +25,9 @@ from strategies import crosssection, rolling
 from strategies.elementwise import Elementwise, Values
 from strategies.errors import StrategyError
 
+# What a panel remembers takes at most this many bytes.
+_MEMORY = 256_000_000
+
 
 class Panel(Elementwise):
     """Values per bar and asset, float64 or bool, open to causal operations only.
@@ -34,6 +37,31 @@ class Panel(Elementwise):
     """
 
     __slots__ = ()
+
+    def _remembering(self) -> Panel:
+        """Return the panel, which from now on keeps what its averages and the like came to.
+
+        For panels that many parameter sets look at, such as a window's index: a search computes each average once.
+        The oldest are forgotten where all of them would take more than `_MEMORY` bytes.
+        """
+        self._memory = {}
+        return self
+
+    def _remembered(self, operation: str, n: int, make: Callable[[], Values]) -> Panel:
+        """Return a panel made before by the same operation, or make it."""
+        if self._memory is None:
+            return self._like(make())
+        key = (operation, n)
+        remembered: Panel | None = self._memory.get(key)
+        if remembered is None:
+            made = self._like(make())
+            # Several threads may look at one window: each step here leaves the memory whole.
+            for oldest in tuple(self._memory):
+                if (len(self._memory) + 1) * made._values.nbytes > _MEMORY:
+                    self._memory.pop(oldest, None)
+            self._memory[key] = made
+            return made
+        return remembered
 
     # Looking back
 
@@ -59,23 +87,28 @@ class Panel(Elementwise):
 
     def sum(self, n: int) -> Panel:
         """Return the sum of the last n values; for a bool panel how often it was True."""
-        return self._like(rolling.rolling_sum(self._floats, _count(n, "sum")))
+        n = _count(n, "sum")
+        return self._remembered("sum", n, lambda: rolling.rolling_sum(self._floats, n))
 
     def mean(self, n: int) -> Panel:
         """Return the mean of the last n values."""
-        return self._like(rolling.rolling_mean(self._floats, _count(n, "mean")))
+        n = _count(n, "mean")
+        return self._remembered("mean", n, lambda: rolling.rolling_mean(self._floats, n))
 
     def std(self, n: int, *, ddof: int = 1) -> Panel:
         """Return the standard deviation of the last n values, with `n - ddof` in the denominator."""
-        return self._like(rolling.rolling_std(self._floats, _count(n, "std", ddof + 1), ddof))
+        n = _count(n, "std", ddof + 1)
+        return self._remembered(f"std with ddof {ddof}", n, lambda: rolling.rolling_std(self._floats, n, ddof))
 
     def min(self, n: int) -> Panel:
         """Return the smallest of the last n values."""
-        return self._like(rolling.rolling_min(self._floats, _count(n, "min")))
+        n = _count(n, "min")
+        return self._remembered("min", n, lambda: rolling.rolling_min(self._floats, n))
 
     def max(self, n: int) -> Panel:
         """Return the largest of the last n values."""
-        return self._like(rolling.rolling_max(self._floats, _count(n, "max")))
+        n = _count(n, "max")
+        return self._remembered("max", n, lambda: rolling.rolling_max(self._floats, n))
 
     def ema(self, n: int) -> Panel:
         """Return the exponential average of span n: each value moves it by 2 / (n + 1) of the distance.
@@ -85,9 +118,14 @@ class Panel(Elementwise):
         """
         from strategies.kernels import ema_nb
 
-        result = np.empty(self._values.shape)
-        ema_nb(self._floats, _count(n, "ema"), result)
-        return self._like(result)
+        n = _count(n, "ema")
+
+        def make() -> Values:
+            result = np.empty(self._values.shape)
+            ema_nb(self._floats, n, result)
+            return result
+
+        return self._remembered("ema", n, make)
 
     def rolling(self, n: int, function: Callable[[NDArray[np.float64]], Any]) -> Panel:
         """Return `function(last)` at each bar, where `last` is float64[n, n_assets]: the n rows that end at

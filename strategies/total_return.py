@@ -14,15 +14,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def last_bar(has_bar: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return for each bar and asset the number of the latest bar before it at which the asset traded, -1 for
-    none."""
-    bars = np.arange(len(has_bar), dtype=np.intp)[:, None]
-    latest = np.full((len(has_bar) + 1, has_bar.shape[1]), -1, dtype=np.intp)
-    latest[1:] = np.maximum.accumulate(np.where(has_bar, bars, -1), axis=0)
-    return latest[:-1]
-
-
 def growth(close: Floats, split: Floats, dividend: Floats, delisting: Floats) -> Floats:
     """Return close-to-close growth with dividends: 1.01 for a total return of 1 %.
 
@@ -33,20 +24,11 @@ def growth(close: Floats, split: Floats, dividend: Floats, delisting: Floats) ->
     ----------
     close, split, dividend, delisting : float64[n_bars, n_assets], as in `engine.Bars` and `engine.Actions`
     """
-    previous = last_bar(~np.isnan(close))
-    is_first = previous < 0
-    anchor = np.maximum(previous, 0)
-    shares = np.multiply.accumulate(split, axis=0)
-    shares_before = np.ones_like(shares)
-    shares_before[1:] = shares[:-1]
-    paid = np.add.accumulate(dividend * shares_before, axis=0)
-    then_close, then_shares, then_paid = (
-        np.take_along_axis(values, anchor, axis=0) for values in (close, shares, paid)
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result = (close * (shares / then_shares) + (paid - then_paid) / then_shares) / then_close
-    result = np.where(np.isnan(delisting), result, 1.0 + delisting)
-    return np.where(is_first, np.nan, result)
+    from strategies.kernels import growth_nb
+
+    result = np.empty(close.shape)
+    growth_nb(close, split, dividend, delisting, np.empty((5, close.shape[1])), result)
+    return result
 
 
 def forward_index(close: Floats, growth: Floats) -> Floats:
@@ -54,7 +36,8 @@ def forward_index(close: Floats, growth: Floats) -> Floats:
 
     It is carried over missing bars and NaN before the first one. Later bars and actions never change it.
     """
-    is_first = ~np.isnan(close) & (last_bar(~np.isnan(close)) < 0)
-    steps = np.where(is_first, close, np.where(np.isnan(growth), 1.0, growth))
-    has_begun = np.logical_or.accumulate(is_first, axis=0)
-    return np.where(has_begun, np.multiply.accumulate(steps, axis=0), np.nan)
+    from strategies.kernels import forward_index_nb
+
+    result = np.empty(close.shape)
+    forward_index_nb(close, growth, np.zeros(close.shape[1], dtype=np.bool_), result)
+    return result

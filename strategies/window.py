@@ -170,7 +170,7 @@ class Window(Closed):
 
     def _once(self, name: str, make: Callable[[], Values]) -> Panel:
         if name not in self._made:
-            self._made[name] = self._panel(make())
+            self._made[name] = self._panel(make())._remembering()
         return self._made[name]
 
     def _starts(self, period: NDArray[np.generic]) -> Panel:

@@ -7,7 +7,7 @@ import pandas as pd
 import vectorbt as vbt
 from prices import CASH, FAST, FEES_BPS, PERIODS, SLIPPAGE_BPS, SLOW, UNITS, prices
 from vectorbt.generic.dispatch import rolling_mean_1d
-from vectorbt.returns.dispatch import sharpe_ratio_1d
+from vectorbt.returns.dispatch import sharpe_ratio
 
 engine = sys.argv[1]
 columns = prices()
@@ -29,4 +29,4 @@ portfolio = vbt.Portfolio.from_orders(
 )
 value = portfolio.value().to_numpy()
 returns = np.diff(value, prepend=CASH) / np.append(CASH, value[:-1])
-print(sharpe_ratio_1d(returns, PERIODS, engine=engine))
+print(sharpe_ratio(returns[:, None], PERIODS, engine=engine)[0])

@@ -15,7 +15,7 @@ from engine.kernels.levels import (
     stop_level_nb,
 )
 from engine.kernels.lifecycle import is_active_nb
-from engine.kernels.state import BEFORE, INSIDE, STOPS_FIRST, WITHIN, Book, Rules
+from engine.kernels.state import AT_OPEN, BEFORE, INSIDE, STOPS_FIRST, WITHIN, Book, Rules
 
 
 @step
@@ -46,7 +46,9 @@ def distance_of_risk_nb(book: Book, asset: int, bar: Slice, t: int, rules: Rules
     """Return the distance of a position's stop and target where both were touched inside, NaN otherwise."""
     holding = book.holding[asset]
     side = 1.0 if book.position[asset] > 0.0 else -1.0
-    begin = holding["inside_price"] if holding["began_bar"] == t and holding["began"] == INSIDE else bar.open
+    begin = bar.open
+    if holding["began_bar"] == t and (holding["began"] == INSIDE or holding["began"] == AT_OPEN):
+        begin = holding["begin_price"]
     stop, _ = risk_stop_nb(book, asset, rules)
     profit = risk_profit_nb(book, asset, rules)
     low, high = (bar.low, bar.high) if side > 0.0 else (bar.high, bar.low)
@@ -94,7 +96,7 @@ def is_touched_nb(book: Book, orders: np.ndarray, number: int, bar: Slice, rules
     level = level_nb(orders, number)
     is_old = order["began"] == BEFORE or order["began"] == WITHIN
     if not is_old or (rules.intrabar == STOPS_FIRST and is_limit):
-        begin = book.holding[order["asset"]]["inside_price"] if order["began"] == INSIDE else bar.open
+        begin = bar.open if is_old else order["begin_price"]
         if is_beyond_nb(begin, level, side):
             return False
     far = bar.high if side > 0.0 else bar.low

@@ -107,7 +107,8 @@ def trade_inside_nb(
                     continue
                 if s > first:
                     see_whole_bars_nb(book, orders, asset)
-            inside_nb(book, market, orders, asset, open_, high, low, close, is_whole, t, rules, records_out)
+            number = t if is_whole else market.close.shape[0] + s
+            inside_nb(book, market, orders, asset, open_, high, low, close, number, is_whole, t, rules, records_out)
 
 
 @step

@@ -7,7 +7,6 @@ import numpy as np
 from engine.jit import step
 from engine.kernels.fees import adverse_moves_nb, charge_nb, commission_due_nb, sale_fees_nb, tier_cost_nb
 from engine.kernels.state import (
-    BEFORE,
     HELD,
     HELD_AT,
     Book,
@@ -137,9 +136,7 @@ def execute_nb(
     before = book.position[asset]
     after = without_noise_nb(before + quantity, quantity)
     if rules.has_risk:
-        note_entry_nb(book, asset, before, after, quantity, price, kind, began, t)
-        if began != BEFORE:
-            book.holding[asset]["inside_price"] = reference
+        note_entry_nb(book, asset, before, after, quantity, price, reference, kind, began, t)
     set_position_nb(book, asset, after)
     place = book.state.n_fills
     book.state.n_fills = place + 1
@@ -207,7 +204,16 @@ def begin_exit_nb(book: Book, asset: int) -> None:
 
 @step
 def note_entry_nb(
-    book: Book, asset: int, before: float, after: float, quantity: float, price: float, kind: int, began: int, t: int
+    book: Book,
+    asset: int,
+    before: float,
+    after: float,
+    quantity: float,
+    price: float,
+    reference: float,
+    kind: int,
+    began: int,
+    t: int,
 ) -> None:
     """Keep the average entry price of a position and since when it is held; reductions leave both alone."""
     holding = book.holding[asset]
@@ -225,6 +231,7 @@ def note_entry_nb(
         return
     holding["began"] = began
     holding["began_bar"] = t
+    holding["begin_price"] = reference
 
 
 @step

@@ -138,10 +138,15 @@ def new_order_nb(desk: Desk, asset: int, quantity: float, kind: int) -> int:
     order["status"] = WAITING
     order["is_triggered"] = 0
     order["active_bar"] = -1
+    order["met_bar"] = -1
+    order["met_slice"] = -1
+    order["tiers"] = 0.0
+    order["is_group_filled"] = 0
     order["rest"] = quantity
     order["reference"] = np.nan
     order["size_filled"] = 0.0
     order["value_filled"] = 0.0
     order["commission"] = 0.0
     order["began"] = 0
+    order["begin_price"] = np.nan
     return number

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from engine.jit import step
-from engine.kernels.book import capped_nb, reject_nb, round_to_lots_nb
-from engine.kernels.levels import is_limit_nb, is_stop_nb, stop_level_nb
-from engine.kernels.lifecycle import end_order_nb, is_active_nb, is_session_end_nb
+from engine.kernels.book import capped_nb, reject_nb
+from engine.kernels.levels import is_beyond_nb, is_limit_nb, is_stop_nb, stop_level_nb
+from engine.kernels.lifecycle import end_order_nb, is_active_nb, is_session_end_nb, wanted_nb
 from engine.kernels.state import (
     BEFORE,
     CLOSING,
@@ -19,7 +19,7 @@ from engine.kernels.state import (
     Records,
     Rules,
 )
-from engine.records import BELOW_LOT, MARKET, MOC, MOO, NO_POSITION, REJECTED, STOP_LIMIT
+from engine.records import BELOW_LOT, MARKET, MOC, MOO, NO_POSITION, REJECTED
 
 
 @step
@@ -47,9 +47,8 @@ def is_due_nb(orders: np.ndarray, number: int, market: Market, now: float, momen
             # Decided before the asset's first price: it trails from here on.
             order["reference"] = now
         level = stop_level_nb(orders, number)
-        is_passed = (now >= level) if is_buy else (now <= level)
-        if not is_passed or kind != STOP_LIMIT:
-            return is_passed
+        if not is_beyond_nb(now, level, 1.0 if is_buy else -1.0):
+            return False
         order["is_triggered"] = 1
     if is_limit_nb(orders, number):
         if rules.intrabar == STOPS_FIRST:
@@ -84,25 +83,14 @@ def fillable_nb(
     rules: Rules,
     records_out: Records,
 ) -> float:
-    """Return the signed units of an order that may fill now; 0: none, and the order waits or was refused.
-
-    Without short selling a sale is cut to what is held; less than a lot is nothing. What is cut off is dropped.
-    """
+    """Return the signed units of an order that may fill now; 0: none, and the order waits or was refused."""
     order = orders[number]
     asset = order["asset"]
-    wanted, reason = order["rest"], -1
-    if not rules.allow_short and wanted < 0.0:
-        held = max(book.position[asset], 0.0)
-        reason = NO_POSITION if held == 0.0 else -1
-        wanted = max(wanted, -held)
-    wanted = round_to_lots_nb(wanted, rules.lot_size)
+    wanted = wanted_nb(book, orders, number, rules)
     if wanted == 0.0:
-        reason = BELOW_LOT if reason < 0 else reason
+        is_flat = not rules.allow_short and order["rest"] < 0.0 and book.position[asset] <= 0.0
+        reason = NO_POSITION if is_flat else BELOW_LOT
         reject_nb(book, asset, number, reason, order["rest"], t, records_out)
         end_order_nb(book, orders, number, REJECTED, began, first_bar, now, rules)
         return 0.0
-    quantity = capped_nb(book, market, asset, wanted, t, rules)
-    if quantity != 0.0:
-        order["quantity"] -= order["rest"] - wanted
-        order["rest"] = wanted
-    return quantity
+    return capped_nb(book, market, asset, wanted, t, rules)

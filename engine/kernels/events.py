@@ -48,7 +48,7 @@ def next_risk_nb(
     side = 1.0 if book.position[asset] > 0.0 else -1.0
     has_begun = holding["began_bar"] == t and (holding["began"] == AT_OPEN or holding["began"] == INSIDE)
     is_inside = has_begun and holding["began"] == INSIDE
-    begin = holding["inside_price"] if is_inside else bar.open
+    begin = holding["begin_price"] if has_begun else bar.open
     level, _ = risk_stop_nb(book, asset, rules)
     if not np.isnan(level):
         is_passed = is_beyond_nb(begin, level, -side)
@@ -103,23 +103,26 @@ def next_order_nb(
         number = book.live[i]
         if orders[number]["asset"] != asset or not is_active_nb(orders, number, t):
             continue
+        if orders[number]["met_bar"] == t or orders[number]["met_slice"] == bar.number:
+            continue
         if is_stop_nb(orders, number):
             found, price, rank = stop_event_nb(book, orders, number, bar, place, now, rules)
         elif is_limit_nb(orders, number):
             found, price, rank = limit_event_nb(book, orders, number, bar, place, now, rules)
         else:
             continue
-        if found < NEVER and rank < key and available_nb(book, market, asset, t, rules) > 0.0:
+        # Volume does not keep a stop from being triggered.
+        is_fillable = is_stop_nb(orders, number) or available_nb(book, market, asset, t, rules) > 0.0
+        if found < NEVER and rank < key and is_fillable:
             event, at, reference, key = number, found, price, rank
     return event, at, reference, key
 
 
 @step
-def begin_of_nb(book: Book, orders: np.ndarray, number: int, bar: Slice) -> float:
+def begin_of_nb(orders: np.ndarray, number: int, bar: Slice) -> float:
     """Return the market's price where in the bar an order began to work: its open, or its parent's fill."""
-    if orders[number]["began"] == INSIDE:
-        return book.holding[orders[number]["asset"]]["inside_price"]
-    return bar.open
+    began = orders[number]["began"]
+    return orders[number]["begin_price"] if began == INSIDE or began == AT_OPEN else bar.open
 
 
 @step
@@ -136,7 +139,7 @@ def stop_event_nb(
     if bar.is_path:
         at = place_nb(level, side > 0.0, False, place, now, bar)
         return at, now if at == place and is_beyond_nb(now, level, side) else level, at
-    begin = begin_of_nb(book, orders, number, bar)
+    begin = begin_of_nb(orders, number, bar)
     is_passed = is_beyond_nb(begin, level, side)
     if not is_passed and not is_beyond_nb(bar.high if side > 0.0 else bar.low, level, side):
         return NEVER, np.nan, NEVER
@@ -169,7 +172,7 @@ def limit_event_nb(
     far = bar.close if is_inside else (bar.low if side > 0.0 else bar.high)
     if not is_beyond_nb(far, level, -side) or (not rules.limit_touch and far == level):
         return NEVER, np.nan, NEVER
-    begin = begin_of_nb(book, orders, number, bar)
+    begin = begin_of_nb(orders, number, bar)
     is_passed = is_beyond_nb(begin, level, -side)
     is_old = order["began"] == BEFORE or order["began"] == WITHIN
     rank = _LIMITS + number

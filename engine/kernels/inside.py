@@ -37,6 +37,7 @@ def inside_nb(
     high: float,
     low: float,
     close: float,
+    number: int,
     is_whole: bool,
     t: int,
     rules: Rules,
@@ -48,7 +49,7 @@ def inside_nb(
     """
     is_path = rules.intrabar != PESSIMISTIC and rules.intrabar != STOPS_FIRST and is_whole
     first, second = path_nb(open_, high, low, close, book.position[asset], rules.intrabar)
-    bar = Slice(open_, high, low, close, first, second, is_whole, is_path)
+    bar = Slice(open_, high, low, close, first, second, number, is_whole, is_path)
     place, now = 0.0, open_
     for _ in range(2 * book.state.n_live + 4):
         event, at, reference, key = NOTHING, NEVER, np.nan, NEVER
@@ -74,7 +75,9 @@ def inside_nb(
             quantity = quantity_to_leave_nb(book, market, asset, kind, t, rules)
         else:
             order = event
-            kind, limit, quantity = order_inside_nb(book, market, orders, order, reference, t, rules, records_out)
+            kind, limit, quantity = order_inside_nb(
+                book, market, orders, order, number, reference, t, rules, records_out
+            )
         if quantity != 0.0:
             execute_nb(
                 book, market, orders, asset, order, kind, quantity, reference, limit, INSIDE, t, rules, records_out
@@ -100,6 +103,7 @@ def order_inside_nb(
     market: Market,
     orders: np.ndarray | None,
     number: int,
+    slice_number: int,
     reference: float,
     t: int,
     rules: Rules,
@@ -111,6 +115,8 @@ def order_inside_nb(
     order = orders[number]
     asset, kind = order["asset"], order["kind"]
     limit = order["limit_price"] if kind == LIMIT or kind == STOP_LIMIT else np.nan
+    order["is_triggered"] = 1
+    order["met_slice"] = slice_number
     quantity = fillable_nb(book, market, orders, number, reference, INSIDE, t, t, rules, records_out)
     if quantity == 0.0:
         return kind, limit, quantity

@@ -31,6 +31,7 @@ class Slice(NamedTuple):
     close: float
     first: float
     second: float
+    number: int  # of the bar, or of the finer bar after all bars
     is_whole: bool
     is_path: bool
 

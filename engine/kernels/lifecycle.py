@@ -124,11 +124,11 @@ def take_fill_nb(
     that children may work in first, `price` the market's.
     """
     order = orders[number]
-    rest = order["rest"] - whole
+    wanted = wanted_nb(book, orders, number, rules)
+    order["quantity"] -= order["rest"] - wanted
+    rest = wanted - whole
     order["quantity"] += quantity - whole
     order["rest"] = 0.0 if abs(rest) <= NOISE * abs(whole) else rest
-    if began != BEFORE:
-        book.holding[order["asset"]]["inside_price"] = price
     group = order["oco_group"]
     if group >= 0 and orders[group]["is_group_filled"] == 0:
         orders[group]["is_group_filled"] = 1
@@ -142,6 +142,19 @@ def take_fill_nb(
         # What volume leaves over of a stop is a market order now.
         order["is_triggered"] = 1
     release_children_nb(book, orders, began, first_bar, price, rules)
+
+
+@step
+def wanted_nb(book: Book, orders: np.ndarray, number: int, rules: Rules) -> float:
+    """Return the signed units that an order may still fill: whole lots, without short selling what is held.
+
+    What that cuts off is dropped with the next fill.
+    """
+    order = orders[number]
+    wanted = order["rest"]
+    if not rules.allow_short and wanted < 0.0:
+        wanted = max(wanted, -max(book.position[order["asset"]], 0.0))
+    return round_to_lots_nb(wanted, rules.lot_size)
 
 
 @step
@@ -190,6 +203,7 @@ def follow_parent_nb(orders: np.ndarray, number: int, began: int, first_bar: int
     bar = first_bar + 1 if is_later and began != BEFORE else first_bar
     order["active_bar"] = max(bar, order["bar"] + 1 + rules.latency)
     order["began"] = began if order["active_bar"] == first_bar else BEFORE
+    order["begin_price"] = price
     begin_trailing_nb(orders, number, price)
 
 

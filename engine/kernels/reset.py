@@ -50,7 +50,7 @@ def reset_nb(book: Book, orders: np.ndarray | None, rules: Rules) -> None:
         holding["entered"] = 0
         holding["began_bar"] = -1
         holding["began"] = 0
-        holding["inside_price"] = 0.0
+        holding["begin_price"] = 0.0
         holding["exit_kind"] = -1
         holding["liquidation"] = np.nan
         holding["used"] = 0.0

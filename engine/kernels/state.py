@@ -184,7 +184,7 @@ HOLDING = np.dtype(
         ("entered", np.int64),  # when in its bar the position was entered: BEFORE, AT_OPEN, INSIDE
         ("began_bar", np.int64),  # the bar it was enlarged in last, and when in it
         ("began", np.int64),
-        ("inside_price", np.float64),  # the market's price at the last fill inside the bar
+        ("begin_price", np.float64),  # and the market's price then
         ("exit_kind", np.int64),  # an exit of Risk that volume has limited, -1: none
         ("liquidation", np.float64),  # units to come down to, NaN: none
         ("used", np.float64),  # units filled in bar `used_bar`

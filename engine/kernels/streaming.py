@@ -64,9 +64,9 @@ def opens_nb(
             break
         units = values[rows[i]]
         if is_weight and units != 0.0:
-            equity = state.cash + position * close[t]
+            equity = state["cash"] + position * close[t]
             units = units * equity / close[t] if equity > 0.0 else 0.0
-        hold_nb(close, start, t + 1, state.cash, position, curves_out)
+        hold_nb(close, start, t + 1, state["cash"], position, curves_out)
         start = t + 1
         quantity, is_usual = quantity_nb(units, position, open_[start], rules, state)
         if not is_usual:
@@ -75,7 +75,7 @@ def opens_nb(
             last = open_[start]
             fill_nb(quantity, last, rules, state)
             position = without_noise_nb(position + quantity, quantity)
-    hold_nb(close, start, n_bars, state.cash, position, curves_out)
+    hold_nb(close, start, n_bars, state["cash"], position, curves_out)
     return True, close[n_bars - 1] if position != 0.0 else last
 
 
@@ -115,8 +115,8 @@ def quantity_nb(units: float, position: float, price: float, rules: Rules, state
     cost = value + commission_due_nb(quantity, value, 0.0, rules)
     equity = 0.0
     if rules.leverage > 1.0:
-        equity = state.cash + position * price
-    spendable = state.cash + (rules.leverage - 1.0) * max(equity, 0.0)
+        equity = state["cash"] + position * price
+    spendable = state["cash"] + (rules.leverage - 1.0) * max(equity, 0.0)
     if cost <= spendable * (1.0 + NOISE):
         return quantity, True
     if rules.cash_policy == REJECT or not rules.is_linear:
@@ -140,24 +140,24 @@ def fill_nb(quantity: float, price: float, rules: Rules, state: State) -> None:
     value = size * (price + side * (spread + slippage))
     commission = commission_due_nb(size, value, 0.0, rules)
     fees = sale_fees_nb(size, value, rules) if side < 0.0 else 0.0
-    state.cash -= quantity * price + (commission + fees + (spread + slippage) * size)
-    state.n_fills += 1
-    state.traded += value
-    state.commission += commission
-    state.fees += fees
-    state.spread += spread * size
-    state.slippage += slippage * size
-    state.month_units += size
+    state["cash"] -= quantity * price + (commission + fees + (spread + slippage) * size)
+    state["n_fills"] += 1
+    state["traded"] += value
+    state["commission"] += commission
+    state["fees"] += fees
+    state["spread"] += spread * size
+    state["slippage"] += slippage * size
+    state["month_units"] += size
 
 
 @step
 def reset_state_nb(state: State, rules: Rules) -> None:
     """Put what a run counts into its state before the first bar."""
-    state.cash = rules.cash
-    state.n_fills = 0
-    state.traded = 0.0
-    state.commission = 0.0
-    state.fees = 0.0
-    state.spread = 0.0
-    state.slippage = 0.0
-    state.month_units = 0.0
+    state["cash"] = rules.cash
+    state["n_fills"] = 0
+    state["traded"] = 0.0
+    state["commission"] = 0.0
+    state["fees"] = 0.0
+    state["spread"] = 0.0
+    state["slippage"] = 0.0
+    state["month_units"] = 0.0

@@ -86,13 +86,13 @@ def write_sums_nb(
             n_gone += not equity[t] > 0.0
         sums_out[MEAN_EXPOSURE] = np.nan if n_gone > 0 else mean_nb(returns, lanes)
         sums_out[N_EXPOSED] = n_exposed
-    sums_out[N_FILLS] = state.n_fills
-    sums_out[TRADED] = state.traded
-    sums_out[COMMISSION] = state.commission
-    sums_out[FEES] = state.fees
-    sums_out[SPREAD] = state.spread
-    sums_out[SLIPPAGE] = state.slippage
-    sums_out[IMPACT] = state.impact
+    sums_out[N_FILLS] = state["n_fills"]
+    sums_out[TRADED] = state["traded"]
+    sums_out[COMMISSION] = state["commission"]
+    sums_out[FEES] = state["fees"]
+    sums_out[SPREAD] = state["spread"]
+    sums_out[SLIPPAGE] = state["slippage"]
+    sums_out[IMPACT] = state["impact"]
 
 
 class Pairs(NamedTuple):
