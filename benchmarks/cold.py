@@ -38,7 +38,7 @@ def cold_starts(*, repeats: int = 7) -> list[Row]:
     environment = {
         **os.environ,
         "PYTHONWARNINGS": "ignore",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), _path()])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
     }
     commands = {
         name: (sys.executable, str(PROGRAMS / program), *rest)
@@ -72,7 +72,3 @@ def _printed(command: tuple[str, ...], environment: dict[str, str]) -> float:
         output = Path(folder) / "printed"
         timing.command(command, folder=REPOSITORY, environment=environment, output=output)
         return float(output.read_text(encoding="utf-8").split()[-1])
-
-
-def _path() -> str:
-    return os.environ.get("PYTHONPATH", "")

@@ -14,6 +14,7 @@ from engine.kernels.lifecycle import is_active_nb
 from engine.kernels.marking import mark_all_nb, mark_held_nb
 from engine.kernels.state import (
     AGENDA,
+    AT_OPEN,
     BEFORE,
     HELD,
     INSIDE,
@@ -88,27 +89,22 @@ def trade_inside_nb(
         is_whole = not finer.is_used or finer.start[t + 1] == finer.start[t]
         first = 0 if is_whole else finer.start[t]
         end = 1 if is_whole else finer.start[t + 1]
+        is_first = True
         for s in range(first, end):
             if is_whole:
-                open_, high, low, close = (
-                    market.open[t, asset],
-                    market.high[t, asset],
-                    market.low[t, asset],
-                    market.close[t, asset],
-                )
+                number = t
+                open_, close = market.open[t, asset], market.close[t, asset]
+                high, low = market.high[t, asset], market.low[t, asset]
             else:
-                open_, high, low, close = (
-                    finer.open[s, asset],
-                    finer.high[s, asset],
-                    finer.low[s, asset],
-                    finer.close[s, asset],
-                )
+                number = market.close.shape[0] + s
+                open_, close = finer.open[s, asset], finer.close[s, asset]
+                high, low = finer.high[s, asset], finer.low[s, asset]
                 if np.isnan(open_):
                     continue
-                if s > first:
-                    see_whole_bars_nb(book, orders, asset)
-            number = t if is_whole else market.close.shape[0] + s
             inside_nb(book, market, orders, asset, open_, high, low, close, number, is_whole, t, rules, records_out)
+            if not is_whole:
+                see_whole_bars_nb(book, orders, asset, is_first, t)
+                is_first = False
 
 
 @step
@@ -145,17 +141,26 @@ def list_ordered_nb(book: Book, orders: np.ndarray, n_listed: int, t: int) -> in
 
 
 @step
-def see_whole_bars_nb(book: Book, orders: np.ndarray | None, asset: int) -> None:
-    """Let what began in an earlier finer bar see the whole of the next ones."""
+def see_whole_bars_nb(book: Book, orders: np.ndarray | None, asset: int, is_first: bool, t: int) -> None:
+    """Let what began in a finer bar see the whole of the next ones; but for the first one's open it began inside."""
     holding = book.holding[asset]
-    holding["began"] = WITHIN if holding["began"] == INSIDE or holding["began"] == WITHIN else BEFORE
+    if holding["entry_bar"] == t and holding["entered"] == AT_OPEN and not is_first:
+        holding["entered"] = INSIDE if holding["began_bar"] == t and holding["began"] == AT_OPEN else AT_OPEN
+    holding["began"] = seen_whole_nb(holding["began"], is_first)
     if orders is not None:
         for i in range(book.state.n_live):
             order = orders[book.live[i]]
             if order["asset"] == asset:
-                order["began"] = WITHIN if order["began"] == INSIDE or order["began"] == WITHIN else BEFORE
+                order["began"] = seen_whole_nb(order["began"], is_first)
                 if order["is_triggered"] == TRIGGERED_NOW:
                     order["is_triggered"] = 1
+
+
+@step
+def seen_whole_nb(began: int, is_first: bool) -> int:
+    """Return when something began for the finer bars after the one it began in."""
+    is_at_first_open = began == AT_OPEN and is_first
+    return BEFORE if began == BEFORE or is_at_first_open else WITHIN
 
 
 @step

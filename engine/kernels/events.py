@@ -37,6 +37,12 @@ _TIE = 1e-12
 
 
 @step
+def is_at_open_nb(key: float, bar: Slice) -> bool:
+    """Return whether an event of this rank is met at a finer bar's open."""
+    return not bar.is_whole and key < _RISK
+
+
+@step
 def next_risk_nb(
     book: Book, asset: int, bar: Slice, place: float, now: float, t: int, rules: Rules
 ) -> tuple[int, float, float, float]:

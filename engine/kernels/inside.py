@@ -9,11 +9,12 @@ from engine.kernels.ambiguity import note_ambiguity_nb
 from engine.kernels.book import execute_nb
 from engine.kernels.cash import affordable_share_nb, queue_nb
 from engine.kernels.due import fillable_nb
-from engine.kernels.events import NOTHING, RISK_PROFIT, RISK_STOP, next_order_nb, next_risk_nb
+from engine.kernels.events import NOTHING, RISK_PROFIT, RISK_STOP, is_at_open_nb, next_order_nb, next_risk_nb
 from engine.kernels.levels import NEVER, Slice, path_nb, risk_profit_nb, risk_stop_nb
 from engine.kernels.lifecycle import take_fill_nb
 from engine.kernels.moments import quantity_to_leave_nb, share_of_queued_nb
 from engine.kernels.state import (
+    AT_OPEN,
     INSIDE,
     MARGIN_POLICY,
     PESSIMISTIC,
@@ -65,6 +66,7 @@ def inside_nb(
             place, now = at, reference
         if orders is not None and event >= 0 and is_only_triggered_nb(orders, event, reference, is_path):
             continue
+        began = AT_OPEN if is_at_open_nb(key, bar) else INSIDE
         note_ambiguity_nb(book, orders, asset, event, bar, t, rules)
         order, limit, kind = -1, np.nan, TAKE_PROFIT
         if event == RISK_PROFIT:
@@ -76,11 +78,11 @@ def inside_nb(
         else:
             order = event
             kind, limit, quantity = order_inside_nb(
-                book, market, orders, order, number, reference, t, rules, records_out
+                book, market, orders, order, number, reference, began, t, rules, records_out
             )
         if quantity != 0.0:
             execute_nb(
-                book, market, orders, asset, order, kind, quantity, reference, limit, INSIDE, t, rules, records_out
+                book, market, orders, asset, order, kind, quantity, reference, limit, began, t, rules, records_out
             )
 
 
@@ -105,6 +107,7 @@ def order_inside_nb(
     number: int,
     slice_number: int,
     reference: float,
+    began: int,
     t: int,
     rules: Rules,
     records_out: Records,
@@ -117,7 +120,7 @@ def order_inside_nb(
     limit = order["limit_price"] if kind == LIMIT or kind == STOP_LIMIT else np.nan
     order["is_triggered"] = 1
     order["met_slice"] = slice_number
-    quantity = fillable_nb(book, market, orders, number, reference, INSIDE, t, t, rules, records_out)
+    quantity = fillable_nb(book, market, orders, number, reference, began, t, t, rules, records_out)
     if quantity == 0.0:
         return kind, limit, quantity
     is_grouped = quantity > 0.0
@@ -126,6 +129,6 @@ def order_inside_nb(
     if is_grouped:
         queue_nb(book, 0, asset, number, kind, quantity, reference, limit, rules)
         share = affordable_share_nb(book, market, orders, market.open, 1, t, rules)
-        return kind, limit, share_of_queued_nb(book, orders, 0, share, INSIDE, t, t, rules, records_out)
-    take_fill_nb(book, orders, number, quantity, quantity, reference, INSIDE, t, rules)
+        return kind, limit, share_of_queued_nb(book, orders, 0, share, began, t, t, rules, records_out)
+    take_fill_nb(book, orders, number, quantity, quantity, reference, began, t, rules)
     return kind, limit, quantity

@@ -35,6 +35,7 @@ class Book:
         n_assets = inputs.n_assets
         self.bar = 0
         self.stage, self.place = "open", (0, 0.0)
+        self.is_within = False  # at the open of a finer bar that is not the first of its bar
         self.cash = settings.cash
         self.units = [0.0] * n_assets
         self.mark = [None] * n_assets
@@ -121,7 +122,7 @@ class Book:
             self.holding[asset] = None
         elif before == 0.0 or before * after < 0.0:
             active_bar = self.bar if self.is_followed_at_once(kind) else self.bar + 1
-            inside_bar = self.bar if self.stage == "inside" else -1
+            inside_bar = self.bar if self.stage == "inside" or self.is_within else -1
             self.holding[asset] = Holding(price, price, self.bar, active_bar, self.begin(reference), inside_bar)
         elif abs(after) > abs(before):
             holding.entry = (abs(before) * holding.entry + abs(quantity) * price) / abs(after)
@@ -155,7 +156,7 @@ class Book:
         child.active_bar = max(from_bar, child.bar + 1 + self.settings.latency_bars)
         if can_act and child.active_bar == self.bar:
             child.begin = Begin(self.stage, price, self.place)
-            child.inside_bar = self.bar if self.stage == "inside" else -1
+            child.inside_bar = self.bar if self.stage == "inside" or self.is_within else -1
         child.start_trailing(price)
 
     def reject_order(self, order, reason, quantity, price):

@@ -58,15 +58,16 @@ def walk_asset(book, asset):
         rule = book.settings.intrabar
         walk_slice(book, asset, bar, Path.of(bar, rule, held) if rule in ("ohlc", "olhc", "adaptive") else None)
         return
-    for part in finer:
+    for place, part in enumerate(finer):
         bar = Slice(part.open, part.high, part.low, part.close)
-        book.stage, book.place = "open", START
+        book.stage, book.place, book.is_within = "open", START, place > 0
         if book.holding[asset] is not None and book.holding[asset].begin is None:
             leave_at_open(book, asset, bar.open, has_time_stop=False)
         entries = [gap_entry(book, order, bar.open) for order in working(book, asset) if order.begin is None]
         passed = [entry for entry in entries if entry is not None]
         trade_together(book, passed, book.prices(inputs.open))
         walk_slice(book, asset, bar, None)
+        book.is_within = False
 
 
 def walk_slice(book, asset, bar, path):
