@@ -160,6 +160,7 @@ def stop_event_nb(
         far = (bar.low if side > 0.0 else bar.high) if is_open else bar.close
         is_met = is_beyond_nb(far, limit, -side) and (rules.limit_touch or far != limit)
         price = limit if is_met else np.nan
+        rank = _LIMITS + number if is_met and rank < _RISK else rank
     return 0.0, price, rank
 
 

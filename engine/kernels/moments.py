@@ -218,18 +218,18 @@ def order_to_fill_nb(
         return asset, kind, limit, 0.0, False
     if is_sale and phase == _ORDERS_QUEUEING and rules.cash_policy != MARGIN_POLICY:
         return asset, kind, limit, 0.0, False
+    if phase == _ORDERS_QUEUEING and order["oco_group"] >= 0 and is_group_queued_nb(book, orders, number, n_queued):
+        # Should the other one be refused, this one meets the rest of the bar from here.
+        order["met_bar"] = -1
+        order["began"] = began
+        order["begin_price"] = now
+        order["is_triggered"] = 1 if kind == STOP_LIMIT else 0
+        return asset, kind, limit, 0.0, False
     quantity = fillable_nb(book, market, orders, number, now, began, first_bar, t, rules, records_out)
     # What has met the open does not meet the rest of the bar.
     order["met_bar"] = t
     is_now, is_queued = is_of_phase_nb(book, asset, quantity, phase, rules)
     if quantity == 0.0 or not is_now:
-        return asset, kind, limit, 0.0, False
-    if is_queued and order["oco_group"] >= 0 and is_group_queued_nb(book, orders, number, n_queued):
-        # But for this one, should the other one be refused: it then meets the rest of the bar from here.
-        order["met_bar"] = -1
-        order["began"] = began
-        order["begin_price"] = now
-        order["is_triggered"] = 1 if kind == STOP_LIMIT else 0
         return asset, kind, limit, 0.0, False
     return asset, kind, limit, quantity, is_queued
 
