@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from engine.records import CASH_FLOW, DRAWDOWN, FILL, ORDER, REJECTION, TRADE
     from engine.result import Result
     from engine.risk import Risk
+    from engine.rules import Crossing, Ranking, Rule, Threshold
     from engine.simulation import simulate
     from engine.trials import Trials, sweep
 
@@ -62,6 +63,7 @@ _HOMES = {
     "records": ("CASH_FLOW", "DRAWDOWN", "FILL", "ORDER", "REJECTION", "TRADE"),
     "result": ("Result",),
     "risk": ("Risk",),
+    "rules": ("Crossing", "Ranking", "Rule", "Threshold"),
     "simulation": ("simulate",),
     "trials": ("Trials", "sweep"),
 }
@@ -78,15 +80,19 @@ __all__ = [
     "Actions",
     "Bars",
     "Costs",
+    "Crossing",
     "Execution",
     "InputError",
     "Orders",
     "Policy",
     "QuantlakeError",
+    "Ranking",
     "Result",
     "Risk",
+    "Rule",
     "TargetUnits",
     "TargetWeights",
+    "Threshold",
     "Trials",
     "bootstrap_sharpe",
     "deflated_sharpe",

@@ -219,7 +219,7 @@ def _time_in_force(value: Any) -> tuple[int, int]:
 def _ties(
     frame: pd.DataFrame, bars: Integers, assets: Integers, order: NDArray[np.intp], at: Place
 ) -> dict[str, Integers]:
-    """Return groups and parents in the order of the frame: groups by the number of their first order, parents by number."""
+    """Return groups, by the number of their first order, and parents, by number, in the order of the frame."""
     import pandas as pd
 
     groups = parents = np.full(len(frame), -1, dtype=np.int64)

@@ -183,8 +183,8 @@ def limit_event_nb(
     is_passed = is_beyond_nb(begin, level, -side)
     is_old = order["began"] == BEFORE or order["began"] == WITHIN
     rank = _LIMITS + number
-    if is_passed and is_old and not bar.is_whole and rules.intrabar != STOPS_FIRST:
-        if rules.limit_touch or begin != level:
-            rank = (_PASSED_SALE if side < 0.0 else _PASSED_BUY) + number
+    is_met = is_passed and (rules.limit_touch or begin != level)
+    if is_met and is_old and not bar.is_whole and rules.intrabar != STOPS_FIRST:
+        rank = (_PASSED_SALE if side < 0.0 else _PASSED_BUY) + number
     is_begin = not is_old or not bar.is_whole or rules.intrabar == STOPS_FIRST
     return 0.0, begin if is_passed and is_begin else level, rank

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import engine
-from engine.hashing import source_hash
+from engine.hashing import KERNELS_HASH, source_hash
 from tests.engine.markets import random_market
 
 REPOSITORY = Path(engine.__file__).resolve().parent.parent
@@ -40,10 +40,11 @@ def test_public_names_are_sorted_and_exist():
 
 def test_public_names_are_these():
     assert set(engine.__all__) == {
-        "CASH_FLOW", "ENGINE_HASH", "FILL", "TRADE", "Account", "Actions", "Bars", "Costs", "Execution", "InputError",
-        "QuantlakeError", "Result", "TargetUnits", "TargetWeights", "Trials", "deflated_sharpe",
-        "expected_maximum_sharpe", "minimum_backtest_length", "minimum_track_record", "probabilistic_sharpe",
-        "sharpe_error", "simulate", "sweep",
+        "CASH_FLOW", "DRAWDOWN", "ENGINE_HASH", "FILL", "ORDER", "REJECTION", "TRADE", "Account", "Actions",
+        "Bars", "Costs", "Crossing", "Execution", "InputError", "Orders", "Policy", "QuantlakeError", "Ranking",
+        "Result", "Risk", "Rule", "TargetUnits", "TargetWeights", "Threshold", "Trials", "bootstrap_sharpe",
+        "deflated_sharpe", "effective_trials", "expected_maximum_sharpe", "minimum_backtest_length",
+        "minimum_track_record", "pbo", "probabilistic_sharpe", "sharpe_error", "simulate", "sweep",
     }  # fmt: skip
 
 
@@ -98,8 +99,8 @@ def test_compiled_run_is_the_plain_one_to_the_last_bit(variable):
 def test_kernels_are_kept_under_the_home_in_a_folder_named_by_the_sources(tmp_path):
     code = "import engine.metrics as m\nprint(m.max_drawdown([0.1, -0.5]))"
     assert python(code, QUANTLAKE_HOME=str(tmp_path), QUANTLAKE_KERNELS="") == ["-0.5"]
-    assert [path.name for path in (tmp_path / "numba").iterdir()] == [engine.ENGINE_HASH]
-    assert list((tmp_path / "numba" / engine.ENGINE_HASH).rglob("*.nbc"))
+    assert [path.name for path in (tmp_path / "numba").iterdir()] == [KERNELS_HASH]
+    assert list((tmp_path / "numba" / KERNELS_HASH).rglob("*.nbc"))
 
 
 def test_home_that_cannot_be_written_costs_the_cache_and_nothing_else(tmp_path):
