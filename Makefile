@@ -53,13 +53,18 @@ parity-zipline: $(VENV)/installed .venv-zipline/installed
 	@.venv-zipline/bin/python -m pip install --quiet --disable-pip-version-check "zipline-reloaded>=3.2.1,<3.3"
 	@touch $@
 
-bench: $(VENV)/installed
-	@$(BIN)/python -m benchmarks
+.bench/installed: benchmarks/requirements.lock $(VENV)/installed
+	@rm -rf .bench && mkdir .bench
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes --target .bench -r benchmarks/requirements.lock || echo "Peers could not be installed; the benchmark names what is absent"
+	@touch $@
+
+bench: .bench/installed
+	@PYTHONPATH=$(CURDIR)/.bench $(BIN)/python -m benchmarks $(ARGS)
 
 # Needs uv; writes versions and hashes only, one lock for every supported Python.
 lock:
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .venv-zipline .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

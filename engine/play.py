@@ -139,7 +139,7 @@ class Setting:
         events = events_of(actions, bars)
         has_orders = isinstance(decisions, (Orders, Policy))
         market = market_of(bars, costs, execution, events, has_nights=rules.has_financing, has_orders=has_orders)
-        return cls(bars, market, finer_of(finer, bars), events, rules)
+        return cls(bars, market, finer_of(finer, bars, execution), events, rules)
 
     @cached_property
     def trades_at_opens(self) -> bool:

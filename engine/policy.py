@@ -40,7 +40,7 @@ from engine.jit import is_compiling, kernel_of, step, user_function
 from engine.kernels.desk import BAR, COUNT, AccountSeen, BarsSeen, Desk, Seen, new_order_nb
 from engine.kernels.state import DONE, TOO_MANY_ORDERS, WRONG_ORDER
 from engine.panels import place
-from engine.records import LIMIT, MARKET, ORDER, STOP, STOP_LIMIT, TRAILING_STOP
+from engine.records import LIMIT, MARKET, ORDER, STOP, STOP_LIMIT, TARGET, TRAILING_STOP
 
 if TYPE_CHECKING:
     from engine.play import Capacity, Played, Setting
@@ -174,7 +174,11 @@ def trailing_stop(desk: Desk, asset: int, quantity: float, trail_rate: float) ->
 @step
 def target(desk: Desk, asset: int, units: float) -> None:
     """Want signed units of an asset from the next open on, as `TargetUnits` does."""
-    desk.target[asset] = units
+    if asset < 0 or asset >= desk.target.size or not abs(units) < np.inf:
+        # What is no target is an order that is none, which ends the run with its words.
+        new_order_nb(desk, asset, units, TARGET)
+    else:
+        desk.target[asset] = units
 
 
 @step
@@ -265,12 +269,13 @@ def _wrong_order(name: str, order: Any, setting: Setting, bar: int) -> str:
     from engine.records import FILL_KINDS
 
     asset = int(order["asset"])
+    kind = FILL_KINDS[order["kind"]] if 0 <= order["kind"] < len(FILL_KINDS) else f"kind {order['kind']}"
     n_assets = setting.bars.n_assets
     at = place((bar, asset), setting.bars.bar_end, setting.bars.symbols) if 0 <= asset < n_assets else f"asset {asset}"
     prices = {key: float(order[key]) for key in ("limit_price", "stop_price", "trail", "trail_rate")}
     given = ", ".join(f"{key} {value:g}" for key, value in prices.items() if not np.isnan(value))
     return (
         f"policy {name!r} placed what is no order: an order needs an asset, a quantity that is finite and not zero, "
-        f"the positive prices of its kind and a parent before it; was {FILL_KINDS[order['kind']]} of "
+        f"the positive prices of its kind and a parent before it; was {kind} of "
         f"{order['quantity']:g}{', ' + given if given else ''} for {at}"
     )

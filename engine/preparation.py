@@ -26,6 +26,8 @@ _NO_VALUES = read_only(np.empty(0, dtype=np.float64))
 _NO_PANEL = read_only(np.empty((0, 0), dtype=np.float64))
 _NO_LIQUIDITY = read_only(np.empty((0, 0), dtype=LIQUIDITY))
 _NO_CALENDAR = read_only(np.empty(0, dtype=CALENDAR))
+# Prices of finer bars may differ from their bar's by rounding.
+_RANGE_NOISE = 1e-9
 NO_EVENTS = Events(_NO_NUMBERS, _NO_NUMBERS, _NO_VALUES, _NO_VALUES, _NO_VALUES, _NO_NUMBERS, _NO_NUMBERS)
 NO_FINER = Finer(_NO_PANEL, _NO_PANEL, _NO_PANEL, _NO_PANEL, _NO_NUMBERS, False)
 
@@ -54,14 +56,29 @@ def market_of(
     return Market(bars.open, bars.high, bars.low, bars.close, bars.volume, liquidity, calendar, bars.has_gaps)
 
 
-def finer_of(finer: Bars | None, bars: Bars) -> Finer:
-    """Return finer bars and where those of each bar stand; raises `InputError` where they have other symbols."""
+def finer_of(finer: Bars | None, bars: Bars, execution: Execution) -> Finer:
+    """Return finer bars and where those of each bar stand.
+
+    Raises `InputError` where they have other symbols, leave the range of their bar, or a bar is its close alone.
+    """
     if finer is None:
         return NO_FINER
     if finer.symbols != bars.symbols:
         raise InputError(f"finer bars must have the symbols of the bars {bars.symbols}, had {finer.symbols}")
+    if execution.timing == "next_close":
+        raise InputError("finer bars have no use with timing 'next_close', where a bar is its close alone")
     start = np.zeros(bars.n_bars + 1, dtype=np.int64)
     start[1:] = np.searchsorted(finer.bar_end, bars.bar_end, side="right")
+    inside = np.repeat(np.arange(bars.n_bars), np.diff(start))
+    for name, side in (("high", 1.0), ("low", -1.0)):
+        edge, found = getattr(bars, name)[inside], getattr(finer, name)[: inside.size]
+        is_out = side * (found - edge) > _RANGE_NOISE * edge
+        if is_out.any():
+            where = np.unravel_index(int(np.argmax(is_out)), is_out.shape)
+            at = place((int(where[0]), int(where[1])), finer.bar_end, finer.symbols)
+            raise InputError(
+                f"finer bars must stay within their bar, {name} was {found[where]} outside of {edge[where]} for {at}"
+            )
     return Finer(finer.open, finer.high, finer.low, finer.close, start, True)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.drawdowns import drawdowns_of
+from engine.errors import InputError
 from engine.hashing import arrays_hash
 from engine.kernels.replay import positions_nb
 from engine.kernels.state import Curves
@@ -44,9 +45,17 @@ class _Run:
 
     @cached_property
     def recorded(self) -> Played:
-        """The second pass, with all records."""
+        """The second pass, with all records; raises `InputError` where it does not repeat the first."""
         capacity = self.played.capacity
-        return self.setting.play(self.instructions, capacity) if any(capacity) else self.played
+        if not any(capacity):
+            return self.played
+        again = self.setting.play(self.instructions, capacity)
+        if not np.array_equal(again.curves.equity, self.played.curves.equity, equal_nan=True):
+            raise InputError(
+                "a run must repeat itself to the last bit, its second pass ended with another equity: "
+                "a policy must not draw random numbers, and arrays of bars and decisions must not be changed"
+            )
+        return again
 
     @cached_property
     def trades(self) -> NDArray[Any]:

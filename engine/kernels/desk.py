@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.jit import step
 from engine.kernels.deciding import want_nb
 from engine.kernels.state import Book, Floats, Integers, Market, Rules
-from engine.records import GTC, LIMIT, MARKET, MOC, MOO, STOP, STOP_LIMIT, TRAILING_STOP, WAITING
+from engine.records import BARS, GTC, LIMIT, MARKET, MOC, MOO, STOP, STOP_LIMIT, TRAILING_STOP, WAITING
 
 # Rows of Desk.numbers.
 COUNT, BAR, IS_FULL, WRONG = range(4)
@@ -76,9 +76,13 @@ def ask_nb(
     first = desk.numbers[COUNT]
     account = AccountSeen(book.state.cash, equity, position, mark)
     policy(t, bars, account, desk, seen.memory, parameters)
+    if desk.numbers[COUNT] < first or desk.numbers[COUNT] > desk.orders.size:
+        desk.numbers[COUNT] = first
+        new_order_nb(desk, -1, np.nan, MARKET)
     for number in range(first, desk.numbers[COUNT]):
         if not is_order_nb(desk.orders, number, position.size):
             desk.numbers[WRONG] = number
+        begin_order_nb(desk.orders, number, t)
     book.state.n_orders = desk.numbers[COUNT]
     for number in range(first, desk.numbers[COUNT]):
         book.state.n_children += 1 if desk.orders[number]["parent"] >= 0 else 0
@@ -93,6 +97,10 @@ def is_order_nb(orders: np.ndarray, number: int, n_assets: int) -> bool:
     order = orders[number]
     kind = order["kind"]
     if order["asset"] < 0 or order["asset"] >= n_assets or not abs(order["quantity"]) < np.inf:
+        return False
+    if order["tif"] < GTC or order["tif"] > BARS or (order["tif"] == BARS and order["tif_bars"] < 1):
+        return False
+    if order["oco_group"] < -1 or order["oco_group"] >= orders.size:
         return False
     if order["quantity"] == 0.0 or order["parent"] >= number or order["parent"] < -1:
         return False
@@ -118,12 +126,11 @@ def is_price_nb(price: float) -> bool:
 def new_order_nb(desk: Desk, asset: int, quantity: float, kind: int) -> int:
     """Write an order without prices, good till cancelled, and return its number; -1: no room (the run starts anew)."""
     number = desk.numbers[COUNT]
-    if number >= desk.orders.size:
+    if number < 0 or number >= desk.orders.size:
         desk.numbers[IS_FULL] = 1
         return -1
     desk.numbers[COUNT] = number + 1
     order = desk.orders[number]
-    order["bar"] = desk.numbers[BAR]
     order["asset"] = asset
     order["kind"] = kind
     order["quantity"] = quantity
@@ -135,18 +142,25 @@ def new_order_nb(desk: Desk, asset: int, quantity: float, kind: int) -> int:
     order["tif_bars"] = 0
     order["oco_group"] = -1
     order["parent"] = -1
+    return number
+
+
+@step
+def begin_order_nb(orders: np.ndarray, number: int, t: int) -> None:
+    """Set what an order has done so far: nothing; it is decided at bar t."""
+    order = orders[number]
+    order["bar"] = t
     order["status"] = WAITING
     order["is_triggered"] = 0
     order["active_bar"] = -1
     order["met_bar"] = -1
     order["met_slice"] = -1
-    order["tiers"] = 0.0
-    order["is_group_filled"] = 0
-    order["rest"] = quantity
+    order["rest"] = order["quantity"]
     order["reference"] = np.nan
     order["size_filled"] = 0.0
     order["value_filled"] = 0.0
     order["commission"] = 0.0
+    order["tiers"] = 0.0
+    order["is_group_filled"] = 0
     order["began"] = 0
     order["begin_price"] = np.nan
-    return number

@@ -25,5 +25,7 @@ def round_order_prices_nb(orders: np.ndarray, number: int, tick_size: float) -> 
 def to_tick_nb(price: float, tick_size: float, is_up: bool) -> float:
     """Return a price rounded up or down to whole ticks; NaN stays."""
     ticks = price / tick_size
+    if abs(ticks - np.rint(ticks)) <= TICK_NOISE:
+        return price
     whole: float = np.ceil(ticks - TICK_NOISE) if is_up else np.floor(ticks + TICK_NOISE)
     return whole * tick_size

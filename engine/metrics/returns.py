@@ -12,7 +12,7 @@ from engine.kernels.statistics import drawdown_nb, mean_and_variance_nb, moments
 from engine.metrics import definitions as define
 from engine.metrics.series import lanes_of, series_of, wealth_of
 from engine.metrics.undefined import BROKEN_RETURN, NO_RETURNS, Undefined, ratio
-from engine.panels import Floats
+from engine.panels import SMALLEST, Floats, number
 
 
 def mean_return(returns: ArrayLike) -> float:
@@ -113,7 +113,7 @@ def kurtosis(returns: ArrayLike) -> float:
 
 def value_at_risk(returns: ArrayLike, *, tail_rate: float = 0.05) -> float:
     """Return the quantile of returns at the tail, linear between observations; a loss is negative."""
-    return define.quantile(np.sort(series_of("returns", returns)), tail_rate)
+    return define.quantile(np.sort(series_of("returns", returns)), _tail(tail_rate))
 
 
 def expected_shortfall(returns: ArrayLike, *, tail_rate: float = 0.05) -> float:
@@ -122,7 +122,7 @@ def expected_shortfall(returns: ArrayLike, *, tail_rate: float = 0.05) -> float:
     (x_1 + ... + x_k + (a n - k) x_{k+1}) / (a n) with k = floor(a n) over ascending returns, which is coherent
     (Acerbi and Tasche 2002); a loss is negative.
     """
-    return define.tail_mean(np.sort(series_of("returns", returns)), tail_rate)
+    return define.tail_mean(np.sort(series_of("returns", returns)), _tail(tail_rate))
 
 
 def tail_ratio(returns: ArrayLike) -> float:
@@ -142,3 +142,7 @@ def stability(returns: ArrayLike) -> float:
     logs -= logs.mean()
     slope = time @ logs / (time @ time)
     return ratio(float(slope * (time @ logs)), float(logs @ logs), "no variance in the wealth")
+
+
+def _tail(tail_rate: float) -> float:
+    return number("tail_rate", tail_rate, low=SMALLEST, high=1.0, rule="above 0 and at most 1")

@@ -45,7 +45,7 @@ def test_new_order_has_done_nothing_yet():
     assert numbers == {"bar": 1, "asset": 1, "kind": FILL_KINDS.index("market"), "quantity": -5.0, "rest": -5.0}
     for name in ("limit_price", "stop_price", "trail", "trail_rate", "reference"):
         assert np.isnan(said.pop(name))
-    for name in ("oco_group", "parent", "active_bar"):
+    for name in ("oco_group", "parent", "active_bar", "met_bar", "met_slice"):
         assert said.pop(name) == -1
     assert set(said.values()) == {0}
 
@@ -84,12 +84,12 @@ def test_time_in_force_is_read_and_good_till_cancelled_by_default():
 
 
 @pytest.mark.parametrize("names", [("x", "y"), (7, 3), (1.5, 0.5), (("a", 1), ("b", 1)), (7, "7")])
-def test_groups_of_any_name_are_numbered_by_first_appearance(names):
+def test_groups_of_any_name_are_numbered_by_their_first_order(names):
     one, two = names
     groups = [None, one, two, one, two, NAN]
     frame = frame_of(*({"bar_end": ENDS[4 - i // 2]} for i in range(6)))
     frame["oco_group"] = pd.Series(groups, dtype=object)
-    assert Orders(frame).table(BARS)["oco_group"].tolist() == [0, -1, 0, 1, -1, 1]
+    assert Orders(frame).table(BARS)["oco_group"].tolist() == [0, -1, 0, 3, -1, 3]
 
 
 @pytest.mark.parametrize(

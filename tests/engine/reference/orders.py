@@ -127,10 +127,14 @@ class Order:
 
 
 def down_to_tick(price, tick):
+    if abs(price / tick - round(price / tick)) <= 1e-9:
+        return price
     return math.floor(price / tick + 1e-9) * tick
 
 
 def up_to_tick(price, tick):
+    if abs(price / tick - round(price / tick)) <= 1e-9:
+        return price
     return math.ceil(price / tick - 1e-9) * tick
 
 
