@@ -12,7 +12,7 @@ from engine.kernels.statistics import drawdown_nb, mean_and_variance_nb, moments
 from engine.metrics import definitions as define
 from engine.metrics.series import lanes_of, series_of, wealth_of
 from engine.metrics.undefined import BROKEN_RETURN, NO_RETURNS, Undefined, ratio
-from engine.panels import SMALLEST, Floats, number
+from engine.panels import Floats, number
 
 
 def mean_return(returns: ArrayLike) -> float:
@@ -145,4 +145,4 @@ def stability(returns: ArrayLike) -> float:
 
 
 def _tail(tail_rate: float) -> float:
-    return number("tail_rate", tail_rate, low=SMALLEST, high=1.0, rule="above 0 and at most 1")
+    return number("tail_rate", tail_rate, low=0.0, high=1.0, rule="from 0 to 1")
