@@ -91,9 +91,7 @@ def expected_hashes():
     return words
 
 
-@pytest.mark.parametrize(
-    "variable", [pytest.param("NUMBA_BOUNDSCHECK", marks=pytest.mark.slow), "NUMBA_DISABLE_JIT"]
-)
+@pytest.mark.parametrize("variable", [pytest.param("NUMBA_BOUNDSCHECK", marks=pytest.mark.slow), "NUMBA_DISABLE_JIT"])
 def test_compiled_run_is_the_plain_one_to_the_last_bit(variable):
     assert python(HASHES, **{variable: "1", "PYTHONWARNINGS": "ignore"}) == expected_hashes()
 
