@@ -165,7 +165,8 @@ def _trial(market: Market, spec: Spec, number: int, parameters: Mapping[str, Any
         targets = targets_of(market, spec, parameters)
     except StrategyError as error:
         return Trial(number, dict(parameters), reason=str(error))
-    return Trial(number, dict(parameters), simulate_rows(market, spec, targets, rows).metrics)
+    # A plain dict: the lazy figures of a run would keep all of it alive, trial after trial.
+    return Trial(number, dict(parameters), dict(simulate_rows(market, spec, targets, rows).metrics))
 
 
 def _score(trial: Trial, metric: str) -> float:

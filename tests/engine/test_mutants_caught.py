@@ -1,4 +1,4 @@
-"""Faults that were planted in the kernels and that no other test saw, each by hand."""
+"""Planted faults that no other test saw, or none but the random markets, each on a market small enough for hand."""
 
 from __future__ import annotations
 
