@@ -1,9 +1,9 @@
 """quantlake's program."""
 
-from engine.rules import Crossing
 from prices import CASH, FAST, FEES_BPS, SLIPPAGE_BPS, SLOW, UNITS, prices
 
 from engine import Account, Bars, Costs, simulate
+from engine.rules import Crossing
 
 columns = prices()
 bar_end = columns.pop("bar_end")

@@ -130,8 +130,8 @@ def phase_length_nb(book: Book, moment: int, phase: int, n_queued: int, rules: R
     is_margin = rules.cash_policy == MARGIN_POLICY
     if phase == _GROUP:
         return n_queued
-    if phase == _ORDERS_SELLING or phase == _ORDERS_QUEUEING or (phase == _ORDERS_COVERING and is_margin):
-        return book.state.n_live
+    if phase == _ORDERS_SELLING or phase == _ORDERS_QUEUEING or phase == _ORDERS_COVERING:
+        return book.state.n_live if is_margin or phase != _ORDERS_COVERING else 0
     if phase == _TARGETS_SELLING or phase == _TARGETS_QUEUEING or phase == _TARGETS_COVERING:
         if moment != (OPENING if rules.timing == NEXT_OPEN else SAME_BAR_CLOSE):
             return 0

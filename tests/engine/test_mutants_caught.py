@@ -118,3 +118,12 @@ def test_split_rescales_the_stop_price_of_a_resting_order(run):
         (1, "market", 1.0, 100.0),
         (2, "stop", -2.0, 47.0),
     ]
+
+
+def test_liquidation_that_waits_for_a_missing_bar_leaves_orders_of_others_alone():
+    # Without margin as the cash policy nothing covers before the group; it once went on to liquidations.
+    nan = float("nan")
+    bars = bars_of([[10.0] * 3, [10.0] * 3, [7.0] * 3, [nan, 8.0, 8.0], [8.0] * 3])
+    orders = orders_of(bars, [{"bar": 0, "quantity": 200.0, "kind": "market"}])
+    result = simulate(bars, orders, account=Account(cash=1000.0, leverage=2.0, maintenance_margin=0.4))
+    assert [int(bar) for bar in result.fills["bar"]] == [1, 4]
