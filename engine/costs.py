@@ -42,7 +42,7 @@ class Costs:
         half the spread   p x spread_bps / 20,000
         slippage          p x slippage_bps / 10,000 + slippage_ticks x tick size
         impact            p x (impact_coefficient x sigma x sqrt(size / adv)
-                               + volume_share_impact x min(size / volume, volume_share_limit)^2)
+                               + volume_share_impact x min(taken / volume, volume_share_limit)^2)
     sigma: standard deviation (ddof 1) of the asset's close-to-close returns, adv: its mean volume, both over
     its last `impact_bars` bars before the fill's. A limit order never fills worse than its limit: impact is
     cut first, then slippage, then the spread.
@@ -71,8 +71,8 @@ class Costs:
         Square-root impact, of the order of 1 for equities (Toth et al., "Anomalous price impact and the critical
         nature of liquidity in financial markets", 2011), and the bars sigma and adv are taken over, at least 2.
     volume_share_impact, volume_share_limit : float
-        Quadratic impact of the share of the bar's volume taken, and the share from which it grows no more
-        (zipline's `VolumeShareSlippage`: 0.1 and 0.025).
+        Quadratic impact of the share of the bar's volume taken, by this fill and those before it in the bar, and
+        the share from which it grows no more (zipline's `VolumeShareSlippage`: 0.1 and 0.025).
     borrow_rate : float
         Yearly rate (a fraction) on the value of short positions, charged a night like interest (`Account`).
     """
