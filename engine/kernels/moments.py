@@ -135,9 +135,7 @@ def phase_length_nb(book: Book, moment: int, phase: int, n_queued: int, rules: R
     if phase == _TARGETS_SELLING or phase == _TARGETS_QUEUEING or phase == _TARGETS_COVERING:
         if moment != (OPENING if rules.timing == NEXT_OPEN else SAME_BAR_CLOSE):
             return 0
-        if (phase == _TARGETS_COVERING and not is_margin) or (
-            phase == _TARGETS_QUEUEING and is_at_once_nb(book, rules)
-        ):
+        if (phase == _TARGETS_COVERING and not is_margin) or (phase == _TARGETS_QUEUEING and is_at_once_nb(rules)):
             return 0
         return book.state.n_pending
     if moment != OPENING:
@@ -148,7 +146,7 @@ def phase_length_nb(book: Book, moment: int, phase: int, n_queued: int, rules: R
 
 
 @step
-def is_at_once_nb(book: Book, rules: Rules) -> bool:
+def is_at_once_nb(rules: Rules) -> bool:
     """Return whether targets are gone through once: what they buy depends on nothing that sells before."""
     return rules.participation == np.inf and rules.cash_policy != MARGIN_POLICY
 
@@ -163,7 +161,7 @@ def is_of_phase_nb(book: Book, asset: int, quantity: float, phase: int, rules: R
         return True, is_grouped
     if phase == _TARGETS_COVERING or phase == _ORDERS_COVERING:
         return quantity > 0.0 and not is_grouped, False
-    if phase == _TARGETS_SELLING and is_at_once_nb(book, rules):
+    if phase == _TARGETS_SELLING and is_at_once_nb(rules):
         return True, is_grouped
     return quantity < 0.0 and not is_grouped, False
 
