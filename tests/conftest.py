@@ -19,3 +19,8 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded market data at {folder}; set QUANTLAKE_SHARED_DATA to its folder")
     return folder
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Names bytes by their size: packed ones hold the time of writing, and every worker must find the same tests."""
+    return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
