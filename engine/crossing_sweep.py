@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 from engine.kernels.rules import rolling_means_nb
 from engine.kernels.state import STATE, Curves
+from engine.kernels.statistics import LANES
 from engine.kernels.sweeping import EXPOSURES, Pairs, Room, crossing_sweep_nb
-from engine.metrics.series import lanes_of
 from engine.panels import Floats
+from engine.parameter_sets import ParameterSets
 from engine.rules.crossing import Crossing
-from engine.sweeping import Parameters, Study, Trial, naming
+from engine.scratch import scratch
+from engine.sweeping import Study, Trial, naming
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], Floats, NDArray[np.bool_]]
 
 # A chunk is about this many bars, two milliseconds of work.
-_CHUNK_BARS = 2_000_000
+_CHUNK_BARS = 3_000_000
 # The averages that trials of one group share, in numbers: 128 MB.
 _SHARED = 16_000_000
 _NO_VALUES = np.empty(0)
@@ -29,15 +31,18 @@ _NO_VALUES = np.empty(0)
 class Crossings:
     """A sweep of `Crossing` over one asset that trades at opens alone: averages are shared, runs need no bar loop."""
 
-    def __init__(self, study: Study, trial: Trial, sets: Sequence[Parameters], columns: Columns) -> None:
+    def __init__(self, study: Study, trial: Trial, sets: ParameterSets, columns: Columns) -> None:
         self._study = study
         self._trial = trial
         self._sets = sets
-        self._fast, self._slow, self._held, self._is_weight = columns
+        fast, slow, self._held, self._is_weight = columns
+        # A mean over more bars than there are is never above another, however many more.
+        longest = study.bars.n_bars + 1
+        self._fast, self._slow = np.minimum(fast, longest), np.minimum(slow, longest)
         self._kept = threading.local()
 
     @classmethod
-    def of(cls, study: Study, trial: Trial, sets: Sequence[Parameters]) -> Crossings | None:
+    def of(cls, study: Study, trial: Trial, sets: ParameterSets) -> Crossings | None:
         """Return the sweep, or None where it takes the general way."""
         rule = study.rule
         if type(rule) is not Crossing or not trial.setting(rule).trades_at_opens:
@@ -51,11 +56,13 @@ class Crossings:
         for first, end, windows in self._groups():
             means = np.empty((windows.size, close.size))
             rolling_means_nb(close, windows, np.empty(close.size), means)
+            rows = np.zeros(close.size + 2, dtype=np.int64)
+            rows[windows] = np.arange(windows.size)
             part = slice(first, end)
             pairs = Pairs(
                 means,
-                np.searchsorted(windows, self._fast[part]),
-                np.searchsorted(windows, self._slow[part]),
+                rows[self._fast[part]],
+                rows[self._slow[part]],
                 self._held[part],
                 self._is_weight[part],
             )
@@ -73,7 +80,9 @@ class Crossings:
         while first < n:
             end = n
             while True:
-                windows = np.unique(np.concatenate((self._fast[first:end], self._slow[first:end])))
+                is_used = np.zeros(self._study.bars.n_bars + 2, dtype=np.bool_)
+                is_used[self._fast[first:end]] = is_used[self._slow[first:end]] = True
+                windows = np.flatnonzero(is_used)
                 if windows.size <= most:
                     break
                 end = first + max((end - first) // 2, 1)
@@ -103,31 +112,26 @@ class Crossings:
         """Return the scratch of this thread."""
         if not hasattr(self._kept, "room"):
             n_bars = self._study.bars.n_bars
-            equity, exposure = np.empty((2, n_bars))
+            equity, exposure = scratch((2, n_bars))
             self._kept.room = Room(
                 Curves(equity, _NO_VALUES, exposure if has_exposure else _NO_VALUES),
-                np.zeros(1, dtype=STATE),
-                np.empty(n_bars),
-                lanes_of(),
-                np.zeros(-(-n_bars // 8) * 8, dtype=np.uint8),
-                np.empty(n_bars + 1, dtype=np.int64),
-                np.empty(n_bars + 1, dtype=np.int64),
-                np.empty(2),
+                scratch(1, STATE),
+                scratch(n_bars),
+                scratch((3, LANES)),
+                scratch(-(-n_bars // 8) * 8, np.uint8),
+                scratch(n_bars + 1, np.int64),
+                scratch(n_bars + 1, np.int64),
+                scratch(2),
             )
         room: Room = self._kept.room
         return room
 
 
-def _columns(rule: Crossing, sets: Sequence[Parameters]) -> Columns:
+def _columns(rule: Crossing, sets: ParameterSets) -> Columns:
     """Return windows int64[n_trials] twice, what is held float64[n_trials], and whether that is a weight."""
-    names = set().union(*sets)
-    if names <= {"fast", "slow"}:
-        fast, slow = ([row.get(name, getattr(rule, name)) for row in sets] for name in ("fast", "slow"))
-        if set(map(type, fast)) | set(map(type, slow)) == {int}:
-            fasts, slows = np.array(fast), np.array(slow)
-            if ((fasts >= 1) & (fasts < slows)).all():
-                units, is_weight = rule.held(1)
-                return fasts, slows, np.full(len(sets), units), np.full(len(sets), is_weight)
+    if (windows := _windows(rule, sets)) is not None:
+        units, is_weight = rule.held(1)
+        return windows[0], windows[1], np.full(len(sets), units), np.full(len(sets), is_weight)
     rules = []
     for row in sets:
         with naming(row):
@@ -139,3 +143,16 @@ def _columns(rule: Crossing, sets: Sequence[Parameters]) -> Columns:
         np.array([value for value, _ in held]),
         np.array([is_weight for _, is_weight in held]),
     )
+
+
+def _windows(rule: Crossing, sets: ParameterSets) -> NDArray[np.int64] | None:
+    """Return int64[2, n_trials], fast and slow, where they are all that differs; None where a rule has to look."""
+    if not sets.names() <= {"fast", "slow"}:
+        return None
+    windows = np.empty((2, len(sets)), dtype=np.int64)
+    for i, name in enumerate(("fast", "slow")):
+        column = sets.integers(name) if name in sets.names() else getattr(rule, name)
+        if column is None:
+            return None
+        windows[i] = column
+    return windows if (windows[0] >= 1).all() and (windows[0] < windows[1]).all() else None

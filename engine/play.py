@@ -40,6 +40,7 @@ from engine.policy import Policy
 from engine.preparation import events_of, finer_of, market_of, rules_of
 from engine.records import CASH_FLOW, FILL, ORDER, REJECTION
 from engine.risk import Risk
+from engine.scratch import scratch
 
 _NO_BARS = read_only(np.empty(0, dtype=np.int64))
 _NO_VALUES = np.empty(0)
@@ -246,16 +247,16 @@ def book_of(n_assets: int, n_orders: int, latency: int, n_events: int) -> Book:
 def new_book(n_assets: int, n_orders: int, latency: int, n_events: int) -> Book:
     """Return room for the state of a run."""
     return Book(
-        state=np.zeros(1, dtype=STATE).view(np.recarray)[0],
-        position=np.empty(n_assets),
-        mark=np.empty(n_assets),
-        target=np.empty(n_assets),
-        lists=np.empty((N_LISTS, n_assets), dtype=np.int64),
-        holding=np.zeros(n_assets, dtype=HOLDING),
-        late=np.empty((latency, n_assets)),
-        live=np.empty(n_orders, dtype=np.int64),
-        group=np.empty(n_assets + n_orders, dtype=QUEUED),
-        due=np.empty(n_events),
+        state=scratch(1, STATE).view(np.recarray)[0],
+        position=scratch(n_assets),
+        mark=scratch(n_assets),
+        target=scratch(n_assets),
+        lists=scratch((N_LISTS, n_assets), np.int64),
+        holding=scratch(n_assets, HOLDING),
+        late=scratch((latency, n_assets)),
+        live=scratch(n_orders, np.int64),
+        group=scratch(n_assets + n_orders, QUEUED),
+        due=scratch(n_events),
     )
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from engine.account import Account
 from engine.actions import Actions
@@ -17,18 +15,20 @@ from engine.bars import Bars
 from engine.costs import Costs
 from engine.errors import InputError, QuantlakeError
 from engine.execution import Execution
-from engine.kernels.state import STATE
+from engine.kernels.state import STATE, Curves
+from engine.kernels.statistics import LANES
 from engine.kernels.sweeping import sums_nb
-from engine.metrics.series import lanes_of
 from engine.orders import Orders
 from engine.panels import Floats
-from engine.play import Instructions, Setting, instructions_of, new_curves
+from engine.parameter_sets import Parameters
+from engine.play import Instructions, Setting, instructions_of
 from engine.policy import Policy
 from engine.result import Result
 from engine.risk import Risk
 from engine.rules.base import Rule
+from engine.scratch import scratch
+from engine.threads import pool_of
 
-Parameters = dict[str, Any]
 Decide = Callable[[Mapping[str, Any]], Any]
 
 
@@ -97,8 +97,8 @@ class Trial:
         """Write the sums float64[N_SUMS] of a parameter set."""
         if not hasattr(self._kept, "curves"):
             n_bars = self._study.bars.n_bars
-            self._kept.curves, self._kept.returns = new_curves(n_bars), np.empty(n_bars)
-            self._kept.lanes, self._kept.states = lanes_of(), np.empty(1, dtype=STATE)
+            self._kept.curves, self._kept.returns = Curves(*scratch((3, n_bars))), scratch(n_bars)
+            self._kept.lanes, self._kept.states = scratch((3, LANES)), scratch(1, STATE)
         with naming(parameters):
             setting, instructions = self.instructions(parameters)
             played = setting.play(instructions, curves=self._kept.curves)
@@ -149,7 +149,7 @@ class Chunks:
             return done
         is_over = threading.Event()
         waiting: deque[tuple[int, Future[None]]] = deque()
-        with ThreadPoolExecutor(self.n_threads) as pool:
+        with pool_of(self.n_threads) as pool:
             try:
                 while chunks or waiting:
                     while chunks and len(waiting) < 2 * self.n_threads:
@@ -166,6 +166,7 @@ class Chunks:
             finally:
                 # After an error or Ctrl-C: what waits in the pool ends at once, what runs ends its chunk.
                 is_over.set()
+                wait(future for _, future in waiting)
         return done
 
     def _report(self, done: int) -> None:

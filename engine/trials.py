@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from engine.errors import InputError, nearest
 from engine.execution import Execution
 from engine.kernels.sweeping import N_SUMS
 from engine.panels import Floats, number, whole
+from engine.parameter_sets import Grid, Parameters, ParameterSets, Rows, sets_of
 from engine.result import Result
 from engine.risk import Risk
 from engine.rules.base import Rule
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 _ACCOUNT, _COSTS, _EXECUTION, _RISK = Account(), Costs(), Execution(), Risk()
 
 # A chunk of trials is about this many bars of one asset, a few milliseconds: progress is reported after each.
-_CHUNK_BARS = 250_000
-
-Grid = Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]
+_CHUNK_BARS = 5_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +40,15 @@ class Trials:
 
     Parameters
     ----------
-    parameters : tuple of dict
+    parameters : sequence of dict
+        Of a grid of values, each is made when it is asked for.
     metrics : dict of name to float64[n_trials]
         NaN where a figure is undefined, and in the rows that were not done.
     n_done : int, optional
         How many trials were done before the sweep was stopped: the first ones. By default all.
     """
 
-    parameters: tuple[dict[str, Any], ...]
+    parameters: Sequence[Parameters] | ParameterSets
     metrics: dict[str, Floats]
     n_done: int = -1
     _study: Study | None = field(default=None, repr=False)
@@ -86,7 +85,7 @@ class Trials:
         # A NaN sorts last.
         order = np.argsort(-figures, kind="stable")[: min(n, int(np.count_nonzero(~np.isnan(figures))))]
         return Trials(
-            tuple(self.parameters[i] for i in order),
+            Rows(self.parameters[i] for i in order.tolist()),
             {name: values[order] for name, values in self.metrics.items()},
             _study=self._study,
         )
@@ -166,7 +165,7 @@ def sweep(
         As `simulate`, with the parameters of the trial; there are no parameter sets; a rule does not have a
         parameter; there is no such figure.
     """
-    sets = _sets(grid)
+    sets = sets_of(grid)
     names = checked(metrics)
     n_threads = whole("n_threads", n_threads, low=1)
     if not isinstance(rule, Rule) and not callable(rule):
@@ -179,22 +178,8 @@ def sweep(
     return Trials(sets, figures, n_done, study)
 
 
-def _sets(grid: Any) -> tuple[dict[str, Any], ...]:
-    """Return the parameter sets of a grid."""
-    if isinstance(grid, Mapping):
-        for name, values in grid.items():
-            if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-                raise InputError(f"grid[{name!r}] must be the values to try, was {values!r}")
-        sets = tuple(dict(zip(grid, row, strict=True)) for row in product(*grid.values())) if grid else ()
-    else:
-        sets = tuple(map(dict, grid))
-    if not sets:
-        raise InputError("a sweep needs at least one parameter set, had none")
-    return sets
-
-
 def _figures(
-    study: Study, sets: Sequence[dict[str, Any]], names: Sequence[str], run_chunks: Chunks
+    study: Study, sets: ParameterSets, names: Sequence[str], run_chunks: Chunks
 ) -> tuple[dict[str, Floats], int]:
     """Return float64[n_trials] of each figure and how many trials were done; the figures of others are NaN."""
     trial = Trial(study)

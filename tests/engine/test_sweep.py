@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -122,7 +125,7 @@ def test_sweep_of_orders_and_targets_in_any_market_is_single_runs(seed):
 
 def test_a_mapping_of_values_is_all_their_combinations():
     trials = sweep(ALONE, Crossing(), {"slow": (20, 30), "fast": [3, 4]}, metrics=("n_fills",))
-    assert trials.parameters == (
+    assert tuple(trials.parameters) == (
         {"slow": 20, "fast": 3},
         {"slow": 20, "fast": 4},
         {"slow": 30, "fast": 3},
@@ -232,3 +235,31 @@ def test_an_error_of_the_users_own_names_the_trial_too():
     with pytest.raises(ZeroDivisionError, match="by me") as caught:
         sweep(BARS, decide_wrongly, [{"a": 7}])
     assert caught.value.__notes__ == ["in the trial {'a': 7}"]
+
+
+def test_a_sweep_within_a_sweep_has_its_own_threads():
+    def decide_by_another(parameters):
+        inner = sweep(BARS, decide, GRID, metrics=("sharpe",), n_threads=2)
+        assert inner.is_complete
+        return decide(parameters)
+
+    nested = sweep(BARS, decide_by_another, GRID[:4], metrics=("sharpe",), n_threads=2)
+    alone = sweep(BARS, decide, GRID[:4], metrics=("sharpe",))
+    assert np.array_equal(nested.metrics["sharpe"], alone.metrics["sharpe"], equal_nan=True)
+
+
+def test_a_forked_process_sweeps_with_threads_of_its_own():
+    wanted = sweep(BARS, decide, GRID, metrics=("sharpe",), n_threads=2).metrics["sharpe"]
+    child = os.fork()
+    if child == 0:
+        found = sweep(BARS, decide, GRID, metrics=("sharpe",), n_threads=2).metrics["sharpe"]
+        os._exit(0 if np.array_equal(found, wanted, equal_nan=True) else 1)
+    deadline = time.monotonic() + 60.0
+    ended = (0, 0)
+    while ended == (0, 0) and time.monotonic() < deadline:
+        ended = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.01)
+    if ended == (0, 0):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended == (child, 0)
