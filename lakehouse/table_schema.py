@@ -79,3 +79,10 @@ class TableSchema:
             "timestamp": pa.timestamp("us", tz="UTC"),
         }
         return pa.schema([pa.field(c.name, types[c.type], nullable=c.nullable) for c in self.columns])
+
+
+KNOWN_AT = Column("known_at", "timestamp", "when we could first have known the row")
+SOURCE = Column("source", "string", "vendor or method the row comes from")
+SNAPSHOT = Column("snapshot_id", "string", "sha256 of the vendor's answer the row was read from")
+MONTH = Column("month", "string", "month of the row, as 2000-03; the partition")
+SYMBOL = Column("symbol", "string", "ticker as the source writes it")

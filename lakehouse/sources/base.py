@@ -36,16 +36,19 @@ SOURCES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Parsed:
-    """An answer's bars and corporate actions, as traded.
+    """What an answer holds: daily bars and corporate actions as traded, or rows of other tables of `core`.
 
     bars : symbol, session (datetime64, the exchange's date), open, high, low, close, volume; one row a key
     actions : symbol, ex_date (datetime64), kind ("split" or "dividend"), value; a split's value is new shares
         per old one, a dividend's is cash per share as traded on the ex-date
+    tables : rows of other tables by name, such as core/minute_bars: their columns but source, snapshot_id and
+        month; times are datetime64[us, UTC], days datetime64. known_at is the row's own, from what the answer says
     counts : what was left out or mended on the way, by reason; empty where nothing was
     """
 
     bars: pd.DataFrame
     actions: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -1,0 +1,121 @@
+"""The tables of `core`: what is known of markets and companies, one convention for every source."""
+
+from __future__ import annotations
+
+from lakehouse.table_schema import KNOWN_AT, MONTH, SNAPSHOT, SOURCE, SYMBOL, Column, TableSchema
+
+_DAILY_BARS = TableSchema(
+    "core/daily_bars",
+    "Daily bars as traded: adjusted for neither splits nor dividends.",
+    (
+        SYMBOL,
+        Column("session", "date", "trading day of the exchange"),
+        Column("open", "float64", "first price", "currency per share"),
+        Column("high", "float64", "highest price", "currency per share"),
+        Column("low", "float64", "lowest price", "currency per share"),
+        Column("close", "float64", "last price", "currency per share"),
+        Column("volume", "float64", "units traded", "shares"),
+        Column("bar_end", "timestamp", "the session's close, half days included; the bar is knowable from here"),
+        KNOWN_AT,
+        SOURCE,
+        SNAPSHOT,
+        MONTH,
+    ),
+    key=("symbol", "session"),
+    partition_by="month",
+    month_of="session",
+)
+
+_MINUTE_BARS = TableSchema(
+    "core/minute_bars",
+    "Minute bars as traded, extended hours included; a minute without a trade has no row.",
+    (
+        SYMBOL,
+        Column("bar_end", "timestamp", "end of the minute; the bar is knowable from here"),
+        Column("open", "float64", "first price", "currency per share"),
+        Column("high", "float64", "highest price", "currency per share"),
+        Column("low", "float64", "lowest price", "currency per share"),
+        Column("close", "float64", "last price", "currency per share"),
+        Column("volume", "float64", "units traded", "shares"),
+        KNOWN_AT,
+        SOURCE,
+        SNAPSHOT,
+        MONTH,
+    ),
+    key=("symbol", "bar_end"),
+    partition_by="month",
+    month_of="bar_end",
+)
+
+_CORPORATE_ACTIONS = TableSchema(
+    "core/corporate_actions",
+    "Splits, cash dividends and delistings by ex-date.",
+    (
+        SYMBOL,
+        Column("ex_date", "date", "first session that trades without the entitlement"),
+        Column("kind", "string", "split, dividend or delisting"),
+        Column("value", "float64", "split: new shares per old; dividend: currency per share; delisting: return"),
+        Column("pay_date", "date", "when a dividend is paid", nullable=True),
+        KNOWN_AT,
+        SOURCE,
+        SNAPSHOT,
+        MONTH,
+    ),
+    key=("symbol", "ex_date", "kind"),
+    partition_by="month",
+    month_of="ex_date",
+)
+
+_UNIVERSE = TableSchema(
+    "core/universe",
+    "Membership of universes in time, each row over [start, end).",
+    (
+        Column("universe", "string", "name of the universe"),
+        SYMBOL,
+        Column("start", "date", "first session as a member"),
+        Column("end", "date", "first session no longer a member; null while a member", nullable=True),
+        KNOWN_AT,
+        SOURCE,
+    ),
+    key=("universe", "symbol", "start"),
+)
+
+_FUNDAMENTALS = TableSchema(
+    "core/fundamentals",
+    "Figures of companies as filed; a figure that a later filing restates is a row of its own.",
+    (
+        Column("cik", "int64", "the company's number with the SEC"),
+        Column("taxonomy", "string", "us-gaap, dei, srt or ifrs-full"),
+        Column("concept", "string", "name of the figure in the taxonomy"),
+        Column("unit", "string", "unit of the value, such as USD or USD/shares"),
+        Column("start", "date", "first day the figure is about; the end where it is about a moment"),
+        Column("end", "date", "last day the figure is about"),
+        Column("filed", "date", "day of the filing"),
+        Column("value", "float64", "the figure", "unit"),
+        Column("form", "string", "form of the filing, such as 10-K"),
+        Column("accession", "string", "number of the filing"),
+        Column("fiscal_year", "int64", "fiscal year of the filing, not of the figure", nullable=True),
+        Column("fiscal_period", "string", "fiscal period of the filing, not of the figure", nullable=True),
+        KNOWN_AT,
+        SOURCE,
+        SNAPSHOT,
+    ),
+    key=("cik", "taxonomy", "concept", "unit", "start", "end", "filed"),
+)
+
+_SERIES = TableSchema(
+    "core/series",
+    "Any other series: sentiment, ratings, macro-economic figures. A revision is a row of its own, known later.",
+    (
+        Column("name", "string", "name of the series"),
+        Column("symbol", "string", "symbol it is about; empty where it is about none"),
+        Column("about", "date", "day the value is about"),
+        KNOWN_AT,
+        Column("value", "float64", "the value"),
+        SOURCE,
+        SNAPSHOT,
+    ),
+    key=("name", "symbol", "about", "known_at"),
+)
+
+CORE_TABLES = (_DAILY_BARS, _MINUTE_BARS, _CORPORATE_ACTIONS, _UNIVERSE, _FUNDAMENTALS, _SERIES)
