@@ -24,7 +24,7 @@ from pydantic_settings import (
 from engine.errors import QuantlakeError, nearest
 
 CONFIG_FILE = "quantlake.yaml"
-KNOWN_SOURCES = ("sample", "yahoo", "files")
+KNOWN_SOURCES = ("sample", "yahoo", "files", "membership", "alternative")
 PREFIX = "QUANTLAKE_"
 # What pydantic's types of error mean here, and whether quotes would not help.
 KINDS = {"string_type": ("text", False), "path_type": ("a folder", False), "tuple_type": ("a list", True)}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -36,16 +38,21 @@ def measured(machine: Machine, options: argparse.Namespace, log: Console) -> tup
         absent |= {module for who in entered.values() for module in who.missing()}
         entered = {name: who for name, who in entered.items() if not who.missing()}
         log.print(f"{contest.name}: {len(entered)} contenders")
+        started = time.monotonic()
         found = _measured(contest, entered, machine, options.budget)
         if not (options.no_memory or options.small):
-            _add_memory(contest, entered, found)
+            _add_memory(contest, found)
         rows += found
+        log.print(f"    {time.monotonic() - started:.0f} s")
     return rows, sorted(absent)
 
 
 def _measured(contest: Contest, entered: Mapping[str, Contender], machine: Machine, budget: float) -> list[Row]:
     cases = contest.cases()
     ready = prepared(entered, cases)
+    # Peers' packages and compilers are millions of objects: each collection between two calls would visit them all.
+    gc.collect()
+    gc.freeze()
     rows = []
     for in_a_row in contest.in_a_row:
         # What takes a second needs no loop to be seen warm.
@@ -88,14 +95,18 @@ def _add_rates(item: Row, contest: Contest, case: Case, limit: float | None) -> 
         item.limit_seconds, item.ratio_limit = limit, item.seconds / limit
 
 
-def _add_memory(contest: Contest, entered: Mapping[str, Contender], rows: Sequence[Row]) -> None:
-    """Fill in the peak memory of a process of each contender."""
-    peaks = {name: _peak(contest.name, name) for name in entered}
+def _add_memory(contest: Contest, rows: Sequence[Row]) -> None:
+    """Fill in the peak memory of a process of each of ours, and of each family's fastest."""
+    wanted = {who.name for who in contest.ours}
+    for item in rows:
+        fastest = {peer.family: peer.name for peer in reversed(item.peers)}
+        wanted |= set(fastest.values())
+    peaks = {name: _peak(contest.name, name) for name in sorted(wanted)}
     for item in rows:
         mine = next(who.name for who in contest.ours if item.workload in (who.name, *_hot_names(contest, who.name)))
         item.peak_mib = peaks[mine]
         for peer in item.peers:
-            peer.peak_mib = peaks[peer.name]
+            peer.peak_mib = peaks.get(peer.name)
 
 
 def _hot_names(contest: Contest, name: str) -> list[str]:

@@ -150,6 +150,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("ratio", False, lambda item: _ratio(item.ratio_best_peer)),
     ("vectorbt", True, lambda item: (item.vectorbt or "").removeprefix("vectorbt ")),
     ("ratio", False, lambda item: _ratio(item.ratio_vectorbt)),
+    ("its kernels", False, lambda item: _ratio(item.ratio_vectorbt_kernels)),
     ("of the limit", False, lambda item: _ratio(item.ratio_limit)),
 )
 

@@ -48,8 +48,9 @@ class Row:
     """One of our contenders.
 
     seconds, cpu_seconds : medians; wall, and user and system time of all threads
-    ratio_vectorbt : time of the fastest form through `vectorbt.Portfolio` / ours: above 1 we are faster
-    ratio_vectorbt_kernels : the same for vectorbt's compiled functions called on bare arrays
+    ratio_vectorbt : time of the fastest form through `vectorbt.Portfolio`, with the Portfolio's figures / ours:
+        above 1 we are faster
+    ratio_vectorbt_kernels : the same for vectorbt's compiled functions on bare arrays, with statistics of one's own
     ratio_best_peer : the same for the fastest of all peers, vectorbt's kernels included
     rate, unit : work a second
     peak_mib : largest resident set of a process that does this once, imports and compiling included

@@ -47,6 +47,59 @@ _MINUTE_BARS = TableSchema(
     month_of="bar_end",
 )
 
+_TRADES = TableSchema(
+    "core/trades",
+    "Trades as the consolidated tape published them, extended hours included.",
+    (
+        SYMBOL,
+        Column("time", "timestamp", "when the tape published the trade, cut to microseconds"),
+        Column("sequence", "int64", "number in the order of the symbol's session, with gaps"),
+        Column("trade_id", "string", "the exchange's name of the trade; empty where it has none"),
+        Column("price", "float64", "price", "currency per share"),
+        Column("size", "float64", "units traded", "shares"),
+        Column("exchange", "string", "where it traded, as the source codes it; empty where it does not say"),
+        Column("conditions", "string", "the source's codes of sale conditions, separated by commas"),
+        Column("correction", "int64", "the source's code of a correction or cancellation; 0 where there is none"),
+        Column("tape", "string", "A, B or C, by the listing exchange; empty where the source does not say"),
+        Column("facility", "string", "the source's code of the facility that reported it; empty on an exchange"),
+        Column("made_at", "timestamp", "when the exchange made the trade, cut to microseconds", nullable=True),
+        KNOWN_AT,
+        SOURCE,
+        SNAPSHOT,
+        MONTH,
+    ),
+    key=("symbol", "time", "sequence", "trade_id"),
+    partition_by="month",
+    month_of="time",
+)
+
+_QUOTES = TableSchema(
+    "core/quotes",
+    "Best bid and offer over all exchanges, a row for each change, extended hours included.",
+    (
+        SYMBOL,
+        Column("time", "timestamp", "when the tape published the quote, cut to microseconds"),
+        Column("sequence", "int64", "number in the order of the symbol's session, with gaps"),
+        Column("bid_price", "float64", "best bid; null where nobody bids", "currency per share", nullable=True),
+        Column("bid_size", "float64", "units wanted at the bid, counted as the source counts them"),
+        Column("bid_exchange", "string", "where the bid is, as the source codes it; empty where it does not say"),
+        Column("ask_price", "float64", "best offer; null where nobody offers", "currency per share", nullable=True),
+        Column("ask_size", "float64", "units offered at the ask, counted as the source counts them"),
+        Column("ask_exchange", "string", "where the offer is, as the source codes it; empty where it does not say"),
+        Column("conditions", "string", "the source's codes of quote conditions, separated by commas"),
+        Column("indicators", "string", "the source's codes of indicators, separated by commas"),
+        Column("tape", "string", "A, B or C, by the listing exchange; empty where the source does not say"),
+        Column("made_at", "timestamp", "when the exchange made the quote, cut to microseconds", nullable=True),
+        KNOWN_AT,
+        SOURCE,
+        SNAPSHOT,
+        MONTH,
+    ),
+    key=("symbol", "time", "sequence"),
+    partition_by="month",
+    month_of="time",
+)
+
 _CORPORATE_ACTIONS = TableSchema(
     "core/corporate_actions",
     "Splits, cash dividends and delistings by ex-date.",
@@ -118,4 +171,4 @@ _SERIES = TableSchema(
     key=("name", "symbol", "about", "known_at"),
 )
 
-CORE_TABLES = (_DAILY_BARS, _MINUTE_BARS, _CORPORATE_ACTIONS, _UNIVERSE, _FUNDAMENTALS, _SERIES)
+CORE_TABLES = (_DAILY_BARS, _MINUTE_BARS, _TRADES, _QUOTES, _CORPORATE_ACTIONS, _UNIVERSE, _FUNDAMENTALS, _SERIES)

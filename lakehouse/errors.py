@@ -16,6 +16,7 @@ QuantlakeError
     │   └── Delisted          the vendor says the symbol no longer trades
     ├── EmptyAnswer           no rows where rows were expected: suspect, never read as "delisted"
     ├── RateLimited           too many requests; carries how long the vendor asks to wait
+    ├── DeniedAccess          no or wrong credentials; names the environment variable to set, never its value
     ├── BadPayload            the answer is not what the vendor documents
     └── SourceUnavailable     no answer: network, timeout or the vendor's own failure
 """
@@ -108,6 +109,10 @@ class RateLimited(SourceError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class DeniedAccess(SourceError):
+    """The vendor refuses the credentials, or none are set; asking again would not help."""
 
 
 class BadPayload(SourceError):

@@ -63,6 +63,22 @@ def store(path: Path, content: bytes, *, on_step: OnStep = no_step) -> bool:
     return True
 
 
+def publish(stage: Path, path: Path, digest: str) -> None:
+    """Give a staged, synced file of the same file system its final name, durably; the stage is gone afterwards.
+
+    `digest` is the sha256 of its bytes, which the name must depend on. A file that is there already stays, unless
+    the disk damaged it.
+    """
+    try:
+        os.link(stage, path)
+    except FileExistsError:
+        if sha256_of_file(path) != digest:
+            stage.replace(path)
+    stage.unlink(missing_ok=True)
+    sync(path)
+    sync(path.parent)
+
+
 def _publish(stage: Path, path: Path, content: bytes) -> None:
     try:
         os.link(stage, path)

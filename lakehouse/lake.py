@@ -88,6 +88,62 @@ class Lake:
             on_step=self._on_step,
         )
 
+    def replace_sorted(
+        self,
+        table: str,
+        pieces: Iterable[pa.Table],
+        *,
+        partitions: Sequence[str] | str | None = None,
+        batch_id: str,
+        context: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """As `replace`, for rows that come piece by piece because memory does not hold them all.
+
+        The same rows give the same files as in `replace`. A piece may hold any number of rows in any order, but
+        none that belongs before a row of an earlier piece: all rows of one partition come before the next
+        partition's, and within it those of lower keys first (`lakehouse.intraday.in_key_order` sorts a partition
+        that fits into memory). Rows are written as they come, to files nobody sees, and the table is locked only
+        afterwards: a slow or failing source keeps nobody waiting and changes nothing.
+
+        Memory holds one piece and two row groups (131,072 rows each). What limits a partition is the disk, which
+        needs room for it twice while it is replaced; `replace` holds all rows about three times, and 2 GiB of text
+        in a column are the most it takes (33 million rows with a snapshot's id each).
+
+        Raises as `replace`; BadRows also for pieces that are not in order.
+        """
+        from lakehouse import writing
+
+        return writing.replace_sorted(
+            self.home,
+            table_schema(table),
+            pieces,
+            partitions=partitions,
+            batch_id=batch_id,
+            context=context,
+            timeout=self._lock_timeout,
+            on_step=self._on_step,
+        )
+
+    def compact(self, table: str, *, partitions: Sequence[str] | str | None = None) -> Commit:
+        """Make one sorted file of each of the partitions that many appends left in several; no row changes.
+
+        Memory holds about a million rows at a time. Where every partition is one file already, nothing is written
+        and `was_new` is False. Earlier versions stay readable: the old files are left.
+
+        Raises
+        ------
+        UnknownTable, BadName, LockTimeout, CorruptTable, StorageFull : as `replace`.
+        """
+        from lakehouse import writing
+
+        return writing.compact(
+            self.home,
+            table_schema(table),
+            partitions=partitions,
+            timeout=self._lock_timeout,
+            on_step=self._on_step,
+        )
+
     def append_once(
         self,
         table: str,

@@ -29,7 +29,10 @@ from lakehouse.schemas import TableSchema
 
 _FILE_NAME = re.compile(r"part-([0-9a-f]{64})-([0-9a-f]{8})\.parquet")
 _TAIL = 8  # a Parquet file ends in its footer, the footer's length and four letters
-_ROW_GROUP_ROWS = 131_072
+# One of 500 symbols in a month of minutes (4.1 million rows): 6 ms of reading, 4 ms with half and 7 ms with an
+# eighth of the rows a group, in files up to half as large again; pyarrow's reader has no use for a page index.
+ROW_GROUP_ROWS = 131_072
+WRITING: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True, "version": "2.6"}
 _MAX_STATISTIC_LENGTH = 64
 
 REMEDY = "run `Lake.verify` to see which are damaged, and materialize their partitions again"
@@ -65,19 +68,23 @@ class DataFile:
 def encode(rows: pa.Table, table: TableSchema, partition: str | None) -> tuple[DataFile, bytes]:
     """Return a data file's description and bytes. Equal rows give equal bytes with one version of pyarrow."""
     sink = io.BytesIO()
-    pq.write_table(
-        rows,
-        sink,
-        row_group_size=_ROW_GROUP_ROWS,
-        compression="zstd",
-        write_page_checksum=True,
-        version="2.6",
-    )
+    pq.write_table(rows, sink, row_group_size=ROW_GROUP_ROWS, **WRITING)
     content = sink.getvalue()
-    folder = "" if partition is None else f"{table.partition_by}={partition}/"
     footer = content[_footer_start(content[-_TAIL:], len(content)) :]
-    path = f"{folder}part-{sha256(content)}-{_crc(footer)}.parquet"
+    path = _file_path(table, partition, sha256(content), _crc(footer))
     return DataFile(path, partition, len(content), rows.num_rows, statistics(rows, table)), content
+
+
+def describe(file: Path, digest: str, table: TableSchema, partition: str | None, figures: dict[str, Any]) -> DataFile:
+    """Return the description of a whole Parquet file whose sha256 and statistics are known, as `encode` would."""
+    size, footer_crc = _size_and_footer_crc(file)
+    path = _file_path(table, partition, digest, footer_crc)
+    return DataFile(path, partition, size, figures["numRecords"], figures)
+
+
+def _file_path(table: TableSchema, partition: str | None, digest: str, footer_crc: str) -> str:
+    folder = "" if partition is None else f"{table.partition_by}={partition}/"
+    return f"{folder}part-{digest}-{footer_crc}.parquet"
 
 
 def statistics(rows: pa.Table, table: TableSchema) -> dict[str, Any]:
@@ -96,6 +103,17 @@ def statistics(rows: pa.Table, table: TableSchema) -> dict[str, Any]:
         low[name], high[name] = ends["min"], ends["max"]
     nulls = {name: rows.column(name).null_count for name in rows.column_names}
     return {"numRecords": rows.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}
+
+
+def merged_statistics(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the statistics of rows from those of their parts, of which there is at least one."""
+    names = [name for name in parts[0]["minValues"] if all(name in part["minValues"] for part in parts)]
+    return {
+        "numRecords": sum(part["numRecords"] for part in parts),
+        "minValues": {name: min(part["minValues"][name] for part in parts) for name in names},
+        "maxValues": {name: max(part["maxValues"][name] for part in parts) for name in names},
+        "nullCount": {name: sum(part["nullCount"][name] for part in parts) for name in parts[0]["nullCount"]},
+    }
 
 
 def statistics_json(file: DataFile) -> str:
@@ -130,15 +148,19 @@ def dataset(
 
 def _check_footer(path: Path, file: DataFile, table: TableSchema) -> None:
     try:
-        with path.open("rb") as opened:
-            size = opened.seek(0, io.SEEK_END)
-            opened.seek(max(size - _TAIL, 0))
-            opened.seek(_footer_start(opened.read(_TAIL), size))
-            crc = _crc(opened.read())
+        size, crc = _size_and_footer_crc(path)
     except OSError as error:
         raise CorruptTable(f"{table.name}: a data file cannot be read: {error}; {REMEDY}") from error
     if size != file.size or (file.footer_crc is not None and crc != file.footer_crc):
         raise CorruptTable(f"{table.name}: the data file {path} is not as it was written; {REMEDY}")
+
+
+def _size_and_footer_crc(path: Path) -> tuple[int, str]:
+    with path.open("rb") as opened:
+        size = opened.seek(0, io.SEEK_END)
+        opened.seek(max(size - _TAIL, 0))
+        opened.seek(_footer_start(opened.read(_TAIL), size))
+        return size, _crc(opened.read())
 
 
 def _footer_start(tail: bytes, size: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lakehouse import log
@@ -17,6 +18,7 @@ from lakehouse.paths import table_path
 from lakehouse.rows import sort_columns
 from lakehouse.schemas import TableSchema
 
+_PIECE_ROWS = 1_048_576
 _OPERATORS = ("=", "==", "!=", "<", "<=", ">", ">=", "in", "not in")
 
 
@@ -42,6 +44,35 @@ def scan(
     if sort_by:
         rows = rows.sort_by([(name, "ascending") for name in sort_by])
     return rows.select(names)
+
+
+def in_key_order(home: Path, table: TableSchema, version: int, partitions: Sequence[str | None]) -> Iterator[pa.Table]:
+    """Yield the rows of partitions, sorted by partition and key, in pieces of whole values of the key's first column.
+
+    Files that overlap must be read side by side; a piece holds about `_PIECE_ROWS` rows, or all of one value.
+    """
+    first = table.key[0]
+    for partition in sorted(partitions, key=lambda name: name or ""):
+        within = [] if partition is None else [(str(table.partition_by), "=", partition)]
+        held = scan(home, table, version=version, columns=[first], where=within).column(first)
+        counts = sorted((count["values"], count["counts"]) for count in pc.value_counts(held).to_pylist())
+        del held
+        for low, high in _spans(counts):
+            where = [*within, (first, ">=", low), (first, "<=", high)]
+            yield scan(home, table, version=version, columns=None, where=where)
+
+
+def _spans(counts: Iterable[tuple[Any, int]]) -> Iterator[tuple[Any, Any]]:
+    """Yield the first and last value of runs of values that have about `_PIECE_ROWS` rows together."""
+    n_rows, low, high = 0, None, None
+    for value, count in counts:
+        if n_rows and n_rows + count > _PIECE_ROWS:
+            yield low, high
+            n_rows = 0
+        low, high = (value if n_rows == 0 else low), value
+        n_rows += count
+    if n_rows:
+        yield low, high
 
 
 def files_at(path: Path, table: TableSchema, version: int | None) -> list[DataFile]:

@@ -36,10 +36,30 @@ def conform(rows: pa.Table | pd.DataFrame, table: TableSchema) -> pa.Table:
     columns = [_column(arrow, table, field) for field in table.schema]
     result = pa.Table.from_arrays(columns, schema=table.schema)
     order = sort_columns(table)
-    result = result.take(pc.sort_indices(result, sort_keys=[(name, "ascending") for name in order]))
+    is_increasing = _is_increasing(result, order)
+    if not is_increasing:
+        result = result.take(pc.sort_indices(result, sort_keys=[(name, "ascending") for name in order]))
+        is_increasing = _is_increasing(result, order)
     _check_months(result, table)
-    _check_keys(result, table)
+    if not (is_increasing and key_decides_partition(table)):
+        _check_keys(result, table)
     return result.combine_chunks()
+
+
+def key_decides_partition(table: TableSchema) -> bool:
+    """Return whether rows of one key are always in one partition: the month of a column of the key, or the only one."""
+    return table.partition_by is None or table.partition_by in table.key or table.month_of in table.key
+
+
+def _is_increasing(rows: pa.Table, columns: Sequence[str]) -> bool:
+    """Return whether each row is greater than the one before, compared by the columns from the first to the last."""
+    is_greater, is_equal = pa.scalar(False), pa.scalar(True)
+    for name in columns:
+        column = rows.column(name)
+        before, after = column.slice(0, max(len(column) - 1, 0)), column.slice(1)
+        is_greater = pc.or_(is_greater, pc.and_(is_equal, pc.greater(after, before)))
+        is_equal = pc.and_(is_equal, pc.equal(after, before))
+    return bool(pc.all(is_greater, skip_nulls=False).as_py())
 
 
 def sort_columns(table: TableSchema) -> list[str]:

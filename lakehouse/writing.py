@@ -1,8 +1,8 @@
-"""The two writes of the lake: replace partitions, and append a batch once."""
+"""The writes of the lake: replace partitions, append a batch once, and make one file of a partition's many."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,11 @@ from lakehouse.errors import LakeError
 from lakehouse.locks import table_lock
 from lakehouse.parquet import DataFile, dataset
 from lakehouse.paths import lock_path, table_path
+from lakehouse.reading import in_key_order
 from lakehouse.records import Commit, OnStep
-from lakehouse.rows import bad_rows, conform, partition_values, split
+from lakehouse.rows import bad_rows, conform, key_decides_partition, partition_values, split
 from lakehouse.schemas import TableSchema
+from lakehouse.staging import staged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,23 +46,82 @@ def replace(
         on_step("locked")
         delta = protocol.ensure_table(path, table, on_step)
         files = protocol.write_files(path, table, parts, on_step)
-        written = names if table.partition_by else [None]
-        changed = _changed_partitions(protocol.live_files(delta, table), files, written)
-        version = delta.version()
-        if changed:
-            version = protocol.commit(
-                path,
-                table,
-                [file for file in files if file.partition in changed],
-                partitions=[name for name in changed if name is not None],
-                batch_id=batch_id,
-                context=context,
-                on_step=on_step,
-            )
-        else:
-            protocol.sync_commit(path, version)
-        protocol.check_written(path, table, version, files)
-        return Commit(table.name, version, checked.num_rows, bool(changed))
+        return _commit_changed(path, table, delta, files, names, batch_id, context, on_step)
+
+
+def replace_sorted(
+    home: Path,
+    table: TableSchema,
+    pieces: Iterable[pa.Table],
+    *,
+    partitions: Sequence[str] | str | None,
+    batch_id: str,
+    context: Mapping[str, Any] | None,
+    timeout: float,
+    on_step: OnStep,
+) -> Commit:
+    """Make the pieces' rows the whole content of the partitions; see `Lake.replace_sorted`."""
+    _check_batch(batch_id)
+    names = partition_values(table, partitions)
+    path = table_path(home, table.name)
+    with (
+        staged(path, table, pieces, names, on_step) as files,
+        table_lock(lock_path(home, table.name), table.name, timeout=timeout),
+    ):
+        on_step("locked")
+        delta = protocol.ensure_table(path, table, on_step)
+        return _commit_changed(path, table, delta, files.publish(), names, batch_id, context, on_step)
+
+
+def compact(
+    home: Path, table: TableSchema, *, partitions: Sequence[str] | str | None, timeout: float, on_step: OnStep
+) -> Commit:
+    """Rewrite partitions of several files as one file each; see `Lake.compact`."""
+    names = partition_values(table, partitions)
+    path = table_path(home, table.name)
+    with table_lock(lock_path(home, table.name), table.name, timeout=timeout):
+        on_step("locked")
+        delta = protocol.ensure_table(path, table, on_step)
+        live = protocol.live_files(delta, table)
+        wanted: list[str | None] = [*names] if table.partition_by else [None]
+        scattered = [name for name in wanted if sum(file.partition == name for file in live) > 1]
+        if not scattered:
+            protocol.sync_commit(path, delta.version())
+            return Commit(table.name, delta.version(), 0, False)
+        pieces = in_key_order(home, table, delta.version(), scattered)
+        some = [name for name in scattered if name is not None]
+        with staged(path, table, pieces, some, on_step) as files:
+            batch_id = f"compact {delta.version()}"
+            return _commit_changed(path, table, delta, files.publish(), some, batch_id, None, on_step)
+
+
+def _commit_changed(
+    path: Path,
+    table: TableSchema,
+    delta: DeltaTable,
+    files: Sequence[DataFile],
+    names: Sequence[str],
+    batch_id: str,
+    context: Mapping[str, Any] | None,
+    on_step: OnStep,
+) -> Commit:
+    """Commit the files as the whole content of the partitions, those left out that hold these very files already."""
+    changed = _changed_partitions(protocol.live_files(delta, table), files, names if table.partition_by else [None])
+    version = delta.version()
+    if changed:
+        version = protocol.commit(
+            path,
+            table,
+            [file for file in files if file.partition in changed],
+            partitions=[name for name in changed if name is not None],
+            batch_id=batch_id,
+            context=context,
+            on_step=on_step,
+        )
+    else:
+        protocol.sync_commit(path, version)
+    protocol.check_written(path, table, version, files)
+    return Commit(table.name, version, sum(file.n_rows for file in files), bool(changed))
 
 
 def append_once(
@@ -119,6 +180,8 @@ def _refuse_known_keys(path: Path, table: TableSchema, delta: DeltaTable, rows: 
         return
     first = table.key[0]
     same = pc.field(first).isin(rows.column(first).unique())
+    if table.partition_by is not None and key_decides_partition(table):
+        same = same & pc.field(table.partition_by).isin(rows.column(table.partition_by).unique())
     held = dataset(path, protocol.live_files(delta, table), table, same)
     known = held.to_table(columns=list(table.key), filter=same)
     if not known.num_rows:

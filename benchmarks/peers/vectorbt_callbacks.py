@@ -1,8 +1,9 @@
 """vectorbt's side by compiled callbacks: `Portfolio.from_order_func`, or the simulation kernel below it.
 
-The fastest forms found. A callback is called only on rows that hold decisions (`segment_mask`), and another one
-notes each row's return while the simulation runs, which `Portfolio.value` would rebuild from the orders in
-several passes over all bars and assets. "Kernels" leave out the Portfolio object and pandas.
+A callback is called only on rows that hold decisions (`segment_mask`). `by_portfolio` takes its figures from the
+Portfolio's value. `by_kernel` leaves out the Portfolio and pandas, and another callback notes each row's return while
+the simulation runs, which `Portfolio.value` rebuilds from the orders in several passes over all bars and assets: the
+fastest form found, and a statistic of one's own instead of vectorbt's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cases import UNITS, Case, Floats, rebalancing_bars, winners_weights
-from benchmarks.peers.vectorbt_portfolio import averages, crossed, joined
+from benchmarks.peers.vectorbt_portfolio import averages, crossed, joined, portfolio_figures
 from benchmarks.runs import Figures, Run, wanted
 
 CHUNK = 1_000
@@ -118,10 +119,9 @@ def rankings(simulate: Simulate) -> Callable[[Case], Run]:
 
 
 def by_portfolio(job: Job, case: Case) -> Figures:
-    """Simulate by `Portfolio.from_order_func`."""
+    """Simulate by `Portfolio.from_order_func`, and take the figures from the Portfolio."""
     import vectorbt as vbt
 
-    returns, final = _outputs(job)
     more: dict[str, Any] = {}
     if job.is_shared:
         more = {"pre_segment_func_nb": job.before, "pre_segment_args": job.before_args, "flexible": True}
@@ -130,9 +130,6 @@ def by_portfolio(job: Job, case: Case) -> Figures:
         job.order,
         *job.order_args,
         segment_mask=job.mask,
-        call_post_segment=True,
-        post_segment_func_nb=_callbacks().note_nb,
-        post_segment_args=(returns, final),
         row_wise=job.is_shared,
         fill_pos_record=False,
         init_cash=case.cash,
@@ -143,7 +140,7 @@ def by_portfolio(job: Job, case: Case) -> Figures:
         freq="1D",
         **more,
     )
-    return _figures(job, case, portfolio.order_records, returns, final)
+    return portfolio_figures(portfolio, case, "numba")
 
 
 def by_kernel(job: Job, case: Case) -> Figures:

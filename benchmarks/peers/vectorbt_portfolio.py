@@ -42,7 +42,7 @@ def signals(engine: str) -> Callable[[Case], Run]:
                     max_orders=max(int(np.count_nonzero(is_changed)), 1),
                     **_terms(case, engine),
                 )
-                parts.append(_figures(portfolio, case, engine))
+                parts.append(portfolio_figures(portfolio, case, engine))
             return joined(parts)
 
         return run
@@ -76,7 +76,7 @@ def guarded(engine: str) -> Callable[[Case], Run]:
                 max_orders=room,
                 **_terms(case, engine),
             )
-            return _figures(portfolio, case, engine)
+            return portfolio_figures(portfolio, case, engine)
 
         return run
 
@@ -134,7 +134,7 @@ def weight_orders(engine: str) -> Callable[[Case], Run]:
                 max_orders=int(np.count_nonzero(~np.isnan(size))),
                 **_terms(case, engine),
             )
-            return _figures(portfolio, case, engine)
+            return portfolio_figures(portfolio, case, engine)
 
         return run
 
@@ -188,10 +188,11 @@ def _ordered(case: Case, engine: str, close: Any, size: Floats, price: Floats, n
     portfolio = _portfolio().from_orders(
         close, size, size_type="targetamount", price=price, max_orders=n_orders, **_terms(case, engine)
     )
-    return _figures(portfolio, case, engine)
+    return portfolio_figures(portfolio, case, engine)
 
 
-def _figures(portfolio: Any, case: Case, engine: str) -> Figures:
+def portfolio_figures(portfolio: Any, case: Case, engine: str) -> Figures:
+    """Return the figures of a Portfolio, by its value and its compiled functions."""
     from vectorbt.returns import dispatch
 
     value = portfolio.value().to_numpy()

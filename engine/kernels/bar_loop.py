@@ -10,7 +10,7 @@ from engine.actions import Events
 from engine.jit import kernel, step
 from engine.kernels.bar import begin_bar_nb, end_trading_nb, trade_inside_nb
 from engine.kernels.deciding import decide_nb, release_late_nb
-from engine.kernels.desk import IS_FULL, WRONG, Desk, Seen, ask_nb
+from engine.kernels.desk import CULPRIT, FAULT, FINE, IS_FULL, Desk, Seen, ask_nb, cancel_due_nb
 from engine.kernels.lifecycle import accept_nb, expire_nb
 from engine.kernels.margin import call_margin_nb
 from engine.kernels.marking import mark_held_nb, mark_stretch_nb
@@ -94,8 +94,8 @@ def run_bars_nb(
 ) -> tuple[int, int, int]:
     """Run all bars and return (DONE, 0, 0).
 
-    Or (UNPRICED, bar, asset) of a weight that has no price to be sized with; (WRONG_ORDER, bar, number) of an order
-    that is none; (TOO_MANY_ORDERS, bar, 0) where a policy needs more room.
+    Or (UNPRICED, bar, asset) of a weight that has no price to be sized with; (WRONG_ORDER, bar, number) of what a
+    policy has asked for in vain, as `Desk` says; (TOO_MANY_ORDERS, bar, 0) where a policy needs more room.
     """
     n_bars = market.close.shape[0]
     reset_nb(book, orders, rules)
@@ -134,8 +134,8 @@ def run_bars_nb(
                 if desk is not None:
                     if desk.numbers[IS_FULL] == 1:
                         return TOO_MANY_ORDERS, t, 0
-                    if desk.numbers[WRONG] >= 0:
-                        return WRONG_ORDER, t, desk.numbers[WRONG]
+                    if desk.numbers[FAULT] != FINE:
+                        return WRONG_ORDER, t, desk.numbers[CULPRIT]
             elif moment == IN_BAR:
                 trade_inside_nb(book, market, finer, orders, t, rules, records_out)
             elif is_moment_nb(book, orders, moment, rules):
@@ -144,7 +144,7 @@ def run_bars_nb(
         if rules.timing == SAME_CLOSE:
             equity, exposure = mark_held_nb(book, market.close, t)
         if orders is not None and book.state.n_live > 0:
-            expire_nb(book, market, orders, t, rules)
+            expire_nb(book, market, orders, True, t, rules)
         curves_out.equity[t] = equity
         curves_out.cash[t] = book.state.cash
         curves_out.exposure[t] = exposure
@@ -184,9 +184,12 @@ def end_bar_nb(
             unpriced = decide_nb(book, market.close, plan, decision, equity, t, rules)
         decision += 1
     if policy is not None and desk is not None and seen is not None and parameters is not None:
+        expire_nb(book, market, desk.orders, False, t, rules)
         ask_nb(policy, book, market, desk, seen, parameters, equity, t, is_called, rules)
     if orders is not None:
         take_orders_nb(book, market, orders, is_called, t, rules, records_out)
+    if policy is not None and desk is not None:
+        cancel_due_nb(book, market, desk, t, rules)
     return decision, unpriced
 
 

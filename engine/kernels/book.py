@@ -138,22 +138,8 @@ def execute_nb(
     if rules.has_risk:
         note_entry_nb(book, asset, before, after, quantity, price, reference, kind, began, t)
     set_position_nb(book, asset, after)
-    place = book.state.n_fills
-    book.state.n_fills = place + 1
-    if place < records_out.fills.size:
-        fill = records_out.fills[place]
-        fill["bar"] = t
-        fill["asset"] = asset
-        fill["kind"] = kind
-        fill["order"] = order
-        fill["quantity"] = quantity
-        fill["price"] = price
-        fill["reference_price"] = reference
-        fill["commission"] = commission
-        fill["fees"] = fees
-        fill["spread"] = spread * size
-        fill["slippage"] = slippage * size
-        fill["impact"] = impact * size
+    costs = (commission, fees, spread * size, slippage * size, impact * size)
+    write_fill_nb(book, asset, order, kind, quantity, price, reference, costs, t, records_out)
 
 
 @step
@@ -241,6 +227,23 @@ def fill_free_nb(
     """Fill a signed quantity at a price without costs, as at a delisting."""
     book.state.cash -= quantity * price
     set_position_nb(book, asset, without_noise_nb(book.position[asset] + quantity, quantity))
+    write_fill_nb(book, asset, -1, kind, quantity, price, price, (0.0, 0.0, 0.0, 0.0, 0.0), t, records_out)
+
+
+@step
+def write_fill_nb(
+    book: Book,
+    asset: int,
+    order: int,
+    kind: int,
+    quantity: float,
+    price: float,
+    reference: float,
+    costs: tuple[float, float, float, float, float],
+    t: int,
+    records_out: Records,
+) -> None:
+    """Write a fill; `costs` (ccy) are commission, fees, spread, slippage and impact."""
     place = book.state.n_fills
     book.state.n_fills = place + 1
     if place < records_out.fills.size:
@@ -248,15 +251,11 @@ def fill_free_nb(
         fill["bar"] = t
         fill["asset"] = asset
         fill["kind"] = kind
-        fill["order"] = -1
+        fill["order"] = order
         fill["quantity"] = quantity
         fill["price"] = price
-        fill["reference_price"] = price
-        fill["commission"] = 0.0
-        fill["fees"] = 0.0
-        fill["spread"] = 0.0
-        fill["slippage"] = 0.0
-        fill["impact"] = 0.0
+        fill["reference_price"] = reference
+        fill["commission"], fill["fees"], fill["spread"], fill["slippage"], fill["impact"] = costs
 
 
 @step

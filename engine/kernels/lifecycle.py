@@ -60,9 +60,7 @@ def accept_nb(
         reason = MARGIN_CALL
     elif quantity == 0.0:
         reason = BELOW_LOT
-    close = market.close[t, asset]
-    # Marks of assets that are not held may be older than the bar.
-    now = book.mark[asset] if np.isnan(close) else close
+    now = price_now_nb(book, market, asset, t)
     order["quantity"] = quantity if reason < 0 else order["quantity"]
     order["rest"] = order["quantity"]
     book.live[book.state.n_live] = number
@@ -83,6 +81,13 @@ def accept_nb(
         begin_trailing_nb(orders, number, now)
     elif has_ended_nb(orders, parent):
         follow_parent_nb(orders, number, BEFORE, t + 1, now, rules)
+
+
+@step
+def price_now_nb(book: Book, market: Market, asset: int, t: int) -> float:
+    """Return an asset's price (ccy) at the close of bar t: marks of assets not held may be older than the bar."""
+    close: float = market.close[t, asset]
+    return book.mark[asset] if np.isnan(close) else close
 
 
 @step
@@ -220,21 +225,26 @@ def is_session_end_nb(market: Market, t: int) -> bool:
 
 
 @step
-def expire_nb(book: Book, market: Market, orders: np.ndarray, t: int, rules: Rules) -> None:
-    """End what the bar's end ends, and take what has ended off the list of live orders."""
+def expire_nb(book: Book, market: Market, orders: np.ndarray, is_last: bool, t: int, rules: Rules) -> None:
+    """End what the bar's end ends, and take what has ended off the list of live orders.
+
+    A pass that is not the last one of the bar leaves alone what the close of its decisions may still fill.
+    """
     for i in range(book.state.n_live):
         number = book.live[i]
         order = orders[number]
         order["began"] = BEFORE
         if order["is_triggered"] == TRIGGERED_NOW:
             order["is_triggered"] = 1
-        if not is_active_nb(orders, number, t):
+        is_left = not is_last and rules.timing == SAME_CLOSE and order["kind"] == MARKET
+        if is_left or not is_active_nb(orders, number, t):
             continue
         is_over = order["tif"] == IOC
         is_over |= order["tif"] == BARS and t - order["active_bar"] + 1 >= order["tif_bars"]
         is_over |= order["tif"] == DAY and is_session_end_nb(market, t)
         if is_over:
-            end_order_nb(book, orders, number, EXPIRED, BEFORE, t + 1, book.mark[order["asset"]], rules)
+            now = price_now_nb(book, market, order["asset"], t)
+            end_order_nb(book, orders, number, EXPIRED, BEFORE, t + 1, now, rules)
     n_kept = 0
     for i in range(book.state.n_live):
         number = book.live[i]

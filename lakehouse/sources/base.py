@@ -28,7 +28,9 @@ ACTION_COLUMNS = ("symbol", "ex_date", "kind", "value")
 _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.\-_^=]{0,31}", re.ASCII)
 
 SOURCES: Mapping[str, str] = {
+    "alternative": "lakehouse.sources.alternative:AlternativeSource",
     "files": "lakehouse.sources.files:FilesSource",
+    "membership": "lakehouse.sources.membership:MembershipSource",
     "sample": "lakehouse.sources.sample:SampleSource",
     "yahoo": "lakehouse.sources.yahoo:YahooSource",
 }

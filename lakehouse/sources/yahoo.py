@@ -10,7 +10,6 @@ Not affiliated with Yahoo; its terms allow personal use, and its data must not b
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -28,16 +27,13 @@ from lakehouse.errors import (
 from lakehouse.snapshots import Answer
 from lakehouse.sources.base import Parsed, check_as_of, check_symbol
 from lakehouse.sources.quarantine import MAX_BAD_SHARE
+from lakehouse.sources.retrying import retried, seconds_to_wait
 from lakehouse.sources.yahoo_chart import parse_chart
 from lakehouse.sources.yahoo_client import Heard, plain_yfinance, recording_session
 
 LEAD = dt.timedelta(days=10)
 """Requests begin this much before the start, so that an answer without any bar is suspect and never merely
 early."""
-
-MAX_RETRY_AFTER = 300.0
-TRIES = {RateLimited: 3, SourceUnavailable: 5, EmptyAnswer: 2, BadPayload: 3}
-"""How often a request is made at most, by what went wrong; other errors are final at once."""
 
 
 class YahooSource:
@@ -145,26 +141,16 @@ class YahooSource:
         )
 
     def _fetch_one(self, session: Any, symbol: str, start: dt.date, as_of: dt.datetime, give_up_at: float) -> Answer:
-        import stamina
-
-        left = give_up_at - time.monotonic()
-        if left <= 0.0:
+        if time.monotonic() >= give_up_at:
             raise SourceUnavailable(
                 f"the deadline of {self._deadline:.0f} s passed before {symbol}: run it again, what was fetched stays"
             )
-        tries: dict[type[SourceError], int] = {}
-        attempts = stamina.retry_context(
-            on=functools.partial(_worth_another_try, tries, give_up_at),
-            attempts=max(TRIES.values()),
-            timeout=left,
+        return retried(
+            lambda: self._ask(session, symbol, start, as_of),
+            give_up_at=give_up_at,
             wait_initial=self._wait_initial,
-            wait_jitter=self._wait_initial,
             wait_max=self._wait_max,
         )
-        for attempt in attempts:
-            with attempt:
-                return self._ask(session, symbol, start, as_of)
-        raise AssertionError("stamina gives an answer or raises")
 
     def _ask(self, session: Any, symbol: str, start: dt.date, as_of: dt.datetime) -> Answer:
         request = {"symbol": symbol, "start": (start - LEAD).isoformat(), "as_of": as_of.isoformat()}
@@ -219,26 +205,12 @@ class YahooSource:
         ) from problem
 
 
-def _worth_another_try(tries: dict[type[SourceError], int], give_up_at: float, error: Exception) -> bool | float:
-    """Return whether to ask again, or in how many seconds where Yahoo asks for a pause; counts in `tries`."""
-    kind = next((kind for kind in TRIES if isinstance(error, kind)), None)
-    if kind is None:
-        return False
-    tries[kind] = tries.get(kind, 0) + 1
-    if tries[kind] >= TRIES[kind]:
-        return False
-    pause = getattr(error, "retry_after", None)
-    if pause is None:
-        return True
-    return pause if pause <= MAX_RETRY_AFTER and time.monotonic() + pause < give_up_at else False
-
-
 def _check_status(heard: Heard, symbol: str) -> None:
     """Raise what the HTTP status means; statuses with an error block of Yahoo's own pass, the block says
     more."""
     status, said = heard.status, heard.content[:200].decode("utf-8", "replace").strip()
     if status == 429 or said.startswith(("Too Many Requests", "Edge: Too Many Requests")):
-        after = _retry_after(heard.headers.get("retry-after"))
+        after = seconds_to_wait(heard.headers.get("retry-after"))
         asked = f" and asks to wait {after:.0f} s" if after is not None else ""
         raise RateLimited(
             f"Yahoo refused {symbol} for too many requests{asked}: run it again later, what was fetched stays",
@@ -252,12 +224,3 @@ def _check_status(heard: Heard, symbol: str) -> None:
         if status == 404:
             raise UnknownSymbol(f"Yahoo knows no symbol {symbol} (HTTP 404): check how Yahoo writes it")
         raise BadPayload(f"Yahoo answered for {symbol} with HTTP {status} and no reason")
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; a date is not worth a clock and counts as absent."""
-    try:
-        seconds = float(value) if value is not None else None
-    except ValueError:
-        return None
-    return seconds if seconds is not None and seconds >= 0.0 else None

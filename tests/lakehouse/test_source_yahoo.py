@@ -28,7 +28,8 @@ from lakehouse.errors import (
     SourceUnavailable,
     UnknownSymbol,
 )
-from lakehouse.sources.yahoo import TRIES, YahooSource
+from lakehouse.sources.retrying import TRIES
+from lakehouse.sources.yahoo import YahooSource
 
 AS_OF = dt.datetime(2025, 3, 25, 12, tzinfo=dt.UTC)
 START, END = dt.date(2021, 2, 1), dt.date(2022, 2, 1)

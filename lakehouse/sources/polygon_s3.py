@@ -1,0 +1,225 @@
+"""Objects of the vendor's S3 bucket: read whole, with limits, and every failure named by what to do about it.
+
+https://massive.com/docs/flat-files/quickstart describes the endpoint and the bucket. The keys come from the
+environment and from nowhere else: profile files, other variables of AWS and instance roles are not read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lakehouse.errors import BadPayload, DeniedAccess, RateLimited, SourceError, SourceUnavailable
+from lakehouse.sources.retrying import retried, seconds_to_wait
+
+ACCESS_KEY, SECRET_KEY = "POLYGON_S3_ACCESS_KEY_ID", "POLYGON_S3_SECRET_ACCESS_KEY"
+_CHUNK = 1 << 20
+_MISSING = {"404", "NoSuchKey"}
+_THROTTLED = {"429", "SlowDown", "TooManyRequests", "RequestLimitExceeded", "Throttling"}
+
+
+@dataclass(frozen=True)
+class FlatFileObject:
+    """One object as it came: its bytes and its ETag, quotation marks included."""
+
+    content: bytes
+    etag: str | None
+
+
+class FlatFileBucket:
+    """The bucket, for one fetch: requests share a deadline.
+
+    Parameters
+    ----------
+    endpoint_url : the S3 endpoint
+    bucket : the bucket's name
+    timeout : seconds to wait for a connection, and for each part of an answer
+    give_up_at : when to stop at the latest, in seconds of `time.monotonic`
+    wait_initial, wait_max : seconds between retries
+    max_bytes : an object with more is refused, by its stated length before it is downloaded
+
+    Raises
+    ------
+    SourceError : boto3 is not installed, or the endpoint is no address.
+    DeniedAccess : a key is not set.
+    """
+
+    def __init__(
+        self,
+        endpoint_url: str,
+        bucket: str,
+        *,
+        timeout: float,
+        give_up_at: float,
+        wait_initial: float,
+        wait_max: float,
+        max_bytes: int,
+    ) -> None:
+        self._client = _client(endpoint_url, timeout)
+        self._exceptions = importlib.import_module("botocore.exceptions")
+        self._http_error = importlib.import_module("urllib3.exceptions").HTTPError
+        self._place = f"{bucket} at {endpoint_url}"
+        self._bucket = bucket
+        self._give_up_at = give_up_at
+        self._waits = {"give_up_at": give_up_at, "wait_initial": wait_initial, "wait_max": wait_max}
+        self._max_bytes = max_bytes
+
+    def etag(self, key: str) -> str | None:
+        """Return the object's ETag without downloading it; None where there is no such object.
+
+        Raises
+        ------
+        DeniedAccess, RateLimited, SourceUnavailable, BadPayload, SourceError : as `download`.
+        """
+        head = retried(lambda: self._ask("head_object", key), **self._waits)
+        return None if head is None else str(head.get("ETag", ""))
+
+    def download(self, key: str) -> FlatFileObject | None:
+        """Return the object; None where there is no such object.
+
+        Raises
+        ------
+        DeniedAccess : the keys are wrong, or the plan does not include the object; not asked again.
+        RateLimited, SourceUnavailable, BadPayload : after the retries; an object that ends before its stated
+            length is SourceUnavailable.
+        SourceError : no such bucket, or an object past `max_bytes`.
+        """
+        return retried(lambda: self._download(key), **self._waits)
+
+    def _download(self, key: str) -> FlatFileObject | None:
+        answer = self._ask("get_object", key)
+        if answer is None:
+            return None
+        body = answer["Body"]
+        try:
+            return FlatFileObject(self._read(body, key, answer.get("ContentLength")), answer.get("ETag"))
+        finally:
+            body.close()
+
+    def _read(self, body: Any, key: str, size: int | None) -> bytes:
+        """Return the body of the stated size; a server that drips is given up at the deadline."""
+        if size is not None and size > self._max_bytes:
+            raise SourceError(f"{key} has {size:,} bytes; the limit is {self._max_bytes:,} (max_bytes)")
+        # At most one read of the socket a time: botocore's own would wait for bytes that come one by one.
+        read = getattr(body._raw_stream, "read1", body.read)
+        content = io.BytesIO()
+        try:
+            while chunk := read(_CHUNK):
+                content.write(chunk)
+                if content.tell() > self._max_bytes:
+                    raise SourceError(f"{key} has more than {self._max_bytes:,} bytes, the limit (max_bytes)")
+                if time.monotonic() > self._give_up_at:
+                    raise SourceUnavailable(f"the deadline passed while {key} was downloaded: run it again")
+        except (self._exceptions.BotoCoreError, self._http_error, OSError) as error:
+            raise _unreachable(error, key) from None
+        if size is not None and content.tell() != size:
+            raise SourceUnavailable(f"{key} is cut short: {content.tell():,} of {size:,} bytes; run it again later")
+        return content.getvalue()
+
+    def _ask(self, operation: str, key: str) -> Mapping[str, Any] | None:
+        if time.monotonic() >= self._give_up_at:
+            raise SourceUnavailable(f"the deadline passed before {key}: run it again, what was fetched stays")
+        try:
+            answer: Mapping[str, Any] = getattr(self._client, operation)(Bucket=self._bucket, Key=key)
+        except self._exceptions.ClientError as error:
+            if _is_missing(error.response):
+                return None
+            # Chained, the vendor's error would carry the signed request along.
+            raise self._refusal(error.response, key) from None
+        except (self._exceptions.BotoCoreError, OSError) as error:
+            raise _unreachable(error, key) from None
+        return answer
+
+    def _refusal(self, response: Mapping[str, Any], key: str) -> SourceError:
+        """Return the error that says what the vendor's refusal means."""
+        status, code = _status(response)
+        said = f"HTTP {status}, {code or 'no code'}"
+        if code == "NoSuchBucket":
+            return SourceError(f"there is no bucket {self._place}: check endpoint_url")
+        if status == 429 or code in _THROTTLED:
+            headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            after = seconds_to_wait(headers.get("retry-after"))
+            asked = f" and asks to wait {after:.0f} s" if after is not None else ""
+            return RateLimited(
+                f"the flat files refused {key} for too many requests ({said}){asked}: run it again later",
+                retry_after=after,
+            )
+        if status in (401, 403):
+            return DeniedAccess(
+                f"the flat files denied {key} ({said}): {ACCESS_KEY} and {SECRET_KEY} are wrong, or the plan "
+                "does not include this dataset or a day this long ago"
+            )
+        if status >= 500 or code == "RequestTimeout":
+            return SourceUnavailable(f"the flat files failed on {key} ({said}): run it again later")
+        return BadPayload(f"the flat files answered for {key} with {said}")
+
+
+def _is_missing(response: Mapping[str, Any]) -> bool:
+    status, code = _status(response)
+    return code != "NoSuchBucket" and (status == 404 or code in _MISSING)
+
+
+def _status(response: Mapping[str, Any]) -> tuple[int, str]:
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return status, str(response.get("Error", {}).get("Code", ""))
+
+
+def _unreachable(error: Exception, key: str) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"the flat files gave no whole answer for {key} ({type(error).__name__}: {str(error)[:200]}); check the "
+        "network and run it again"
+    )
+
+
+def _client(endpoint_url: str, timeout: float) -> Any:
+    try:
+        boto3 = importlib.import_module("boto3")
+        botocore_session = importlib.import_module("botocore.session")
+        config = importlib.import_module("botocore.config").Config
+    except ModuleNotFoundError as error:
+        raise SourceError(
+            "source 'polygon' reads flat files with boto3, which is not installed: pip install 'quantlake[polygon]'"
+        ) from error
+    nowhere = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    session = boto3.session.Session(
+        aws_access_key_id=_secret(ACCESS_KEY),
+        aws_secret_access_key=_secret(SECRET_KEY),
+        region_name="us-east-1",
+        botocore_session=botocore_session.Session(session_vars=nowhere),
+    )
+    options = config(
+        signature_version="s3v4",
+        s3={"addressing_style": "path"},
+        connect_timeout=timeout,
+        read_timeout=timeout,
+        # Asking again is decided here, by what went wrong.
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        # Other stores than AWS's own do not know its newer checksums.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        ignore_configured_endpoint_urls=True,
+    )
+    try:
+        return session.client("s3", endpoint_url=endpoint_url, config=options)
+    except ValueError:
+        raise SourceError(
+            f"endpoint_url must be an address such as https://files.massive.com, was {endpoint_url!r}"
+        ) from None
+
+
+def _secret(variable: str) -> str:
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise DeniedAccess(
+            f"flat files need the environment variable {variable}: the vendor's dashboard shows its value"
+        )
+    return value
