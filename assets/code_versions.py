@@ -24,3 +24,14 @@ def code_version(*parts: str) -> str:
         for file in files:
             digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:12]
+
+
+@cache
+def source_version(source: str) -> str:
+    """Return the hash of a source's own files and of those that sources share, such as their web client."""
+    from lakehouse.sources.catalogue import CATALOGUE
+
+    others = set(CATALOGUE) - {source}
+    files = sorted((ROOT / "lakehouse" / "sources").glob("*.py"))
+    parts = [str(file.relative_to(ROOT)) for file in files if file.stem.partition("_")[0] not in others]
+    return code_version(*parts)

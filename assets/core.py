@@ -16,23 +16,26 @@ from assets.metadata import (
     write_metadata,
 )
 from assets.partitions import MONTHS, SINGLE_RUN
+from assets.raw import raw_key
 from assets.resources import LakeResource, VendorsResource
+from lakehouse.sources.catalogue import ACTIONS, BARS, UNIVERSE, entry_of, filling
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pyarrow as pa
 
     from lakehouse.lake import Lake
 
-BARS, ACTIONS, UNIVERSE = "core/daily_bars", "core/corporate_actions", "core/universe"
 NORMALIZE_VERSION = code_version(
     "lakehouse/normalize.py", "lakehouse/actions.py", "lakehouse/calendar.py", "lakehouse/sources"
 )
-UNIVERSE_VERSION = code_version("lakehouse/universe.py")
+UNIVERSE_VERSION = code_version("lakehouse/universe.py", "lakehouse/gather.py", "lakehouse/sources")
 
 
-def normalize_asset(sources: Sequence[str]) -> dg.AssetsDefinition:
-    """Return the asset that makes bars and corporate actions of what these sources answered."""
-    raw = [dg.AssetKey(["raw", source]) for source in sources]
+def normalize_asset(entries: Sequence[str]) -> dg.AssetsDefinition:
+    """Return the asset that makes bars and corporate actions of what these entries' sources answered."""
+    raw = [raw_key(entry) for entry in entries if {BARS, ACTIONS} & set(entry_of(entry).tables)]
 
     @dg.multi_asset(
         name="normalize",
@@ -53,7 +56,7 @@ def normalize_asset(sources: Sequence[str]) -> dg.AssetsDefinition:
         snapshots = _snapshots(opened, vendors, months)
         context.log.info(f"reading {len(snapshots)} snapshots for {months[0]} to {months[-1]}")
         tables = normalized_from(
-            _parsed(opened, vendors, snapshots), exchange=vendors.exchange, months=months, sources=vendors.sources
+            parsed(opened, vendors, snapshots), exchange=vendors.exchange, months=months, sources=vendors.source_names
         )
         batch = batch_id(NORMALIZE_VERSION, months, [row["snapshot_id"] for row in snapshots])
         for table, rows, time in ((BARS, tables.bars, "session"), (ACTIONS, tables.actions, "ex_date")):
@@ -72,27 +75,45 @@ def normalize_asset(sources: Sequence[str]) -> dg.AssetsDefinition:
     return normalize
 
 
-@dg.asset(
-    **table_spec(UNIVERSE),
-    deps=[dg.AssetDep(dg.AssetKey(BARS.split("/")), partition_mapping=dg.AllPartitionMapping())],
-    code_version=UNIVERSE_VERSION,
-    backfill_policy=SINGLE_RUN,
-)
-def universe(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-    """Make one universe a source, and `all`: each symbol a member from its first bar on."""
-    from lakehouse.universe import from_bars
+def universe_asset(entries: Sequence[str]) -> dg.AssetsDefinition:
+    """Return the asset of all universes: those made of the bars, and those that sources tell of."""
+    told = [named for entry in entries for named in filling(UNIVERSE, [entry])]
+    every = dg.AllPartitionMapping()
 
-    opened = lake.open()
-    pins = opened.pins([BARS])
-    bars = opened.scan(BARS, version=pins[BARS], columns=["symbol", "session", "source", "known_at"])
-    rows = from_bars(bars)
-    commit = opened.replace(
-        UNIVERSE, rows, batch_id=batch_id(UNIVERSE_VERSION, [str(pins[BARS])]), context=run_context(context)
+    @dg.asset(
+        **table_spec(UNIVERSE),
+        deps=[
+            dg.AssetDep(dg.AssetKey(BARS.split("/")), partition_mapping=every),
+            *(dg.AssetDep(dg.AssetKey(["raw", named.key]), partition_mapping=every) for named in told),
+        ],
+        code_version=UNIVERSE_VERSION,
+        backfill_policy=SINGLE_RUN,
     )
-    return dg.MaterializeResult(
-        data_version=version_of(commit),
-        metadata={**write_metadata(commit, rows, "start"), "reads": pins},
-    )
+    def universe(
+        context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource
+    ) -> dg.MaterializeResult:
+        """Make one universe a source, and `all`, each symbol a member from its first bar on; add those told."""
+        import pyarrow as pa
+
+        from lakehouse.gather import gather
+        from lakehouse.universe import from_bars
+
+        opened = lake.open()
+        pins = opened.pins([BARS])
+        bars = opened.scan(BARS, version=pins[BARS], columns=["symbol", "session", "source", "known_at"])
+        snapshots = table_snapshots(opened, vendors, UNIVERSE)
+        members = gather(UNIVERSE, parsed(opened, vendors, snapshots), sources=vendors.source_names)
+        rows = pa.concat_tables([from_bars(bars), members])
+        made_of = [str(pins[BARS]), *(row["snapshot_id"] for row in snapshots)]
+        commit = opened.replace(
+            UNIVERSE, rows, batch_id=batch_id(UNIVERSE_VERSION, made_of), context=run_context(context)
+        )
+        return dg.MaterializeResult(
+            data_version=version_of(commit),
+            metadata={**write_metadata(commit, rows, "start"), "reads": pins},
+        )
+
+    return universe
 
 
 def bars_picture(bars: "pa.Table") -> str:
@@ -119,13 +140,33 @@ def _snapshots(lake: "Lake", vendors: VendorsResource, months: list[str]) -> lis
 
     first, last = month_range(months[0])[0], month_range(months[-1])[1]
     found = []
-    for name in vendors.sources:
-        dataset = vendors.source(name).dataset
-        touching = lake.snapshots.find(name, dataset, first, last)
+    with_bars = filling(BARS, vendors.sources)
+    has_rivals = len({entry.source for entry in with_bars}) > 1
+    for entry in dict.fromkeys([*with_bars, *filling(ACTIONS, vendors.sources)]):
+        touching = lake.snapshots.find(entry.source, entry.dataset, first, last)
         found += touching
-        if len(vendors.sources) > 1:
-            found += _one_a_symbol(lake.snapshots.find(name, dataset), besides=touching)
+        if has_rivals and entry in with_bars:
+            found += _one_a_symbol(lake.snapshots.find(entry.source, entry.dataset), besides=touching)
     return found
+
+
+def table_snapshots(
+    lake: "Lake", vendors: VendorsResource, table: str, first: "date | None" = None, last: "date | None" = None
+) -> list[dict[str, Any]]:
+    """Return the manifest rows that may hold rows of a table, between two days where given, known first first.
+
+    Of answers with the same bytes to the same question, asked at several times, only the last is read.
+    """
+    import json
+
+    distinct: dict[tuple[str, ...], dict[str, Any]] = {}
+    for entry in filling(table, vendors.sources):
+        for row in lake.snapshots.find(entry.source, entry.dataset, first, last):
+            asked = {name: value for name, value in json.loads(row["request"]).items() if name != "as_of"}
+            key = (row["source"], row["dataset"], row["snapshot_id"], json.dumps(asked, sort_keys=True))
+            distinct.pop(key, None)
+            distinct[key] = row
+    return list(distinct.values())
 
 
 def _one_a_symbol(rows: list[dict[str, Any]], *, besides: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -137,9 +178,15 @@ def _one_a_symbol(rows: list[dict[str, Any]], *, besides: list[dict[str, Any]]) 
     return [*several, *single.values()]
 
 
-def _parsed(lake: "Lake", vendors: VendorsResource, snapshots: list[dict[str, Any]]) -> Iterator[tuple[Any, Any]]:
+def parsed(
+    lake: "Lake", vendors: VendorsResource, snapshots: Sequence[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield each manifest row with what its answer holds, one read at a time."""
     import json
 
-    sources = {name: vendors.source(name) for name in vendors.sources}
+    sources = {
+        (named.source, named.dataset): vendors.source(entry) for entry in vendors.sources for named in [entry_of(entry)]
+    }
     for row in snapshots:
-        yield row, sources[row["source"]].parse(lake.snapshots.read(row["snapshot_id"]), json.loads(row["request"]))
+        source = sources[row["source"], row["dataset"]]
+        yield row, source.parse(lake.snapshots.read(row["snapshot_id"]), json.loads(row["request"]))

@@ -1,52 +1,50 @@
-"""Raw layer: vendors' answers, kept as they came. One asset a source; the rows are in `raw/snapshots`."""
+"""Raw layer: vendors' answers, kept as they came. One asset an entry of `sources`; the rows are in `raw/snapshots`."""
 
 import dagster as dg
 
-from assets.code_versions import code_version
+from assets.code_versions import source_version
 from assets.metadata import OWNERS, batch_id
 from assets.partitions import MONTHS, SINGLE_RUN
 from assets.resources import LakeResource, VendorsResource
-
-# Sources that publish new sessions by themselves; the others change when somebody imports something.
-LIVE = {"yahoo"}
-# Sources whose answers a person brings in; their assets record what is there.
-IMPORTED = {"files"}
-DESCRIPTIONS = {
-    "sample": "The embedded sample: real daily prices of AAPL, IBM, MSFT (2000 to 2013), GOOG and FB.",
-    "yahoo": "Yahoo's daily charts of the configured symbols, one answer a symbol.",
-    "files": "CSV and Parquet files brought in by `quantlake import`.",
-}
+from lakehouse.sources.catalogue import entry_of
 
 
-def raw_asset(source: str) -> dg.AssetsDefinition:
-    """Return the asset that fetches a source's answers for its months and keeps them as snapshots."""
+def raw_key(entry: str) -> dg.AssetKey:
+    """Return the key of an entry's asset: raw/polygon, or raw/polygon_splits where it names the dataset."""
+    return dg.AssetKey(["raw", entry_of(entry).key])
+
+
+def raw_asset(entry: str) -> dg.AssetsDefinition:
+    """Return the asset that fetches an entry's answers for its months and keeps them as snapshots."""
+    named = entry_of(entry)
+    what = f" Dataset {named.dataset}." if len(named.vendor.datasets) > 1 else ""
 
     @dg.asset(
-        key=["raw", source],
+        key=raw_key(entry),
         group_name="raw",
-        description=DESCRIPTIONS[source],
+        description=named.vendor.description + what,
         owners=OWNERS,
         kinds={"snapshot"},
         tags={"layer": "raw"},
         partitions_def=MONTHS,
         backfill_policy=SINGLE_RUN,
-        code_version=code_version(f"lakehouse/sources/{source}.py"),
-        pool=f"vendor_{source}",
+        code_version=source_version(named.source),
+        pool=f"vendor_{named.source}",
     )
     def fetch(context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource) -> dg.MaterializeResult:
         from lakehouse.calendar import month_range
 
         months = context.partition_keys
         start, end = month_range(months[0])[0], month_range(months[-1])[1]
-        vendor = vendors.source(source)
+        vendor = vendors.source(entry)
         store = lake.open().snapshots
         kept = []
-        if source not in IMPORTED:
+        if not named.vendor.is_imported:
             symbols = vendor.symbols(vendors.symbols)
             for answer in vendor.fetch(symbols, start, end, as_of=vendors.now(), progress=context.log.info):
                 # One by one: what came before a failure is kept, and is not asked for again.
                 kept += store.put([answer])
-        covering = store.find(source, vendor.dataset, start, end)
+        covering = store.find(named.source, vendor.dataset, start, end)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(batch_id([row["snapshot_id"] for row in covering])[:16]),
             metadata={

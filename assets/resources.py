@@ -28,7 +28,8 @@ class LakeResource(dg.ConfigurableResource):
 class VendorsResource(dg.ConfigurableResource):
     """The data sources in force, in order: for a symbol that two carry, the later one counts.
 
-    `options` are arguments of a source by its name, such as another address to ask.
+    An entry of `sources` names a source, or a source and its dataset ("polygon/splits"). `options` are arguments
+    of a source by its name, such as another address to ask.
     """
 
     sources: list[str]
@@ -36,11 +37,20 @@ class VendorsResource(dg.ConfigurableResource):
     exchange: str
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
-    def source(self, name: str) -> "Source":
-        """Return the source of that name, to fetch from or to read snapshots by."""
+    def source(self, entry: str, **more: Any) -> "Source":
+        """Return the source of an entry, to fetch from or to read snapshots by; `more` are further options."""
         from lakehouse.sources import get_source
+        from lakehouse.sources.catalogue import entry_of
 
-        return get_source(name, self.options.get(name))
+        named = entry_of(entry)
+        return get_source(named.source, {**self.options.get(named.source, {}), **named.options, **more})
+
+    @property
+    def source_names(self) -> list[str]:
+        """The sources' names without datasets, each once, in rising precedence."""
+        from lakehouse.sources.catalogue import entry_of
+
+        return list(dict.fromkeys(entry_of(entry).source for entry in self.sources))
 
     def now(self) -> datetime:
         """Return the present; everything below takes it as an argument."""

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -22,14 +22,22 @@ from pydantic_settings import (
 )
 
 from engine.errors import QuantlakeError, nearest
+from lakehouse.errors import SourceError
+from lakehouse.sources.catalogue import CATALOGUE, entry_of
 
 CONFIG_FILE = "quantlake.yaml"
-KNOWN_SOURCES = ("sample", "yahoo", "files", "membership", "alternative")
 PREFIX = "QUANTLAKE_"
 # What pydantic's types of error mean here, and whether quotes would not help.
 KINDS = {"string_type": ("text", False), "path_type": ("a folder", False), "tuple_type": ("a list", True)}
 # Read where they are used; they say nothing about data or where it lies.
-OTHER_VARIABLES = ("QUANTLAKE_CONFIG", "QUANTLAKE_DEBUG", "QUANTLAKE_KERNELS", "QUANTLAKE_SHARED_DATA")
+OTHER_VARIABLES = (
+    "QUANTLAKE_CONFIG",
+    "QUANTLAKE_DEBUG",
+    "QUANTLAKE_EDGAR_CONTACT",
+    "QUANTLAKE_KERNELS",
+    "QUANTLAKE_SHARED_DATA",
+)
+_SECRET = re.compile(r"(.*[_-])?(api)?(keys?|secrets?|tokens?|passwords?|passwd|credentials?)([_-].*)?", re.IGNORECASE)
 
 
 class SettingsError(QuantlakeError):
@@ -42,7 +50,9 @@ class Settings(BaseSettings):
     Attributes
     ----------
     home : the one folder all state lives under.
-    sources : data sources in order; where two carry a symbol, the later one supplies it whole.
+    sources : data sources in order, as "polygon" or, with a dataset, "polygon/splits"; where two carry a symbol,
+        the later one supplies it whole.
+    options : of sources by name, such as {"membership": {"path": "sp500.csv"}}; never secrets.
     symbols : symbols asked of sources that serve any symbol (`yahoo`).
     exchange : calendar name of exchange_calendars, such as XNYS, or 24/7.
     start : first month partition, `YYYY-MM`.
@@ -55,6 +65,7 @@ class Settings(BaseSettings):
     symbols: Annotated[tuple[str, ...], NoDecode] = ()
     exchange: str = "XNYS"
     start: str = "2000-01"
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("home")
     @classmethod
@@ -74,10 +85,32 @@ class Settings(BaseSettings):
     def _known_sources(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
         if not sources:
             raise ValueError("sources must name at least one source")
+        named: dict[tuple[str, str], str] = {}
         for name in sources:
-            if name not in KNOWN_SOURCES:
-                raise ValueError(f"unknown source {name!r}{nearest(name, KNOWN_SOURCES)}")
+            try:
+                entry = entry_of(name)
+            except SourceError as error:
+                raise ValueError(str(error)) from None
+            before = named.setdefault((entry.source, entry.dataset), name)
+            if list(sources).count(name) > 1 or before != name:
+                raise ValueError(f"sources name {before!r} twice" + (f", as {name!r} too" if before != name else ""))
         return sources
+
+    @field_validator("options")
+    @classmethod
+    def _known_options(cls, options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for source, given in options.items():
+            if source not in CATALOGUE:
+                raise ValueError(f"options name an unknown source {source!r}{nearest(source, CATALOGUE)}")
+            for name in given:
+                if _SECRET.fullmatch(name):
+                    raise ValueError(
+                        f"option {name!r} of source {source!r} looks like a secret: set the vendor's environment"
+                        " variable instead, secrets are never settings"
+                    )
+                if name == "dataset":
+                    raise ValueError(f"a dataset of {source!r} is named in sources, as {source}/NAME")
+        return options
 
     @field_validator("start")
     @classmethod

@@ -21,7 +21,7 @@ from benchmarks.results import Known, Row, row
 from benchmarks.runs import OURS, Contender
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-HOT = ", {n} in a row"
+SINGLE = ", a single call"
 
 
 def measured(machine: Machine, options: argparse.Namespace, log: Console) -> tuple[list[Row], list[str]]:
@@ -54,13 +54,15 @@ def _measured(contest: Contest, entered: Mapping[str, Contender], machine: Machi
     gc.collect()
     gc.freeze()
     rows = []
-    for in_a_row in contest.in_a_row:
-        # What takes a second needs no loop to be seen warm.
-        fast = {name: who for name, who in ready.items() if in_a_row == 1 or who.seconds * in_a_row < budget / 3.0}
-        measures = {name: timing.calls(who.runs, in_a_row) for name, who in fast.items()}
-        rounds = {name: timing.affordable(who.seconds * in_a_row, contest.rounds, budget) for name, who in fast.items()}
+    for most in sorted({contest.in_a_row, 1}, reverse=True):
+        # What takes long needs no row of calls to be seen warm.
+        in_a_row = {name: timing.affordable(who.seconds, most, budget / 4.0) for name, who in ready.items()}
+        measures = {name: timing.calls(who.runs, in_a_row[name]) for name, who in ready.items()}
+        rounds = {
+            name: timing.affordable(who.seconds * in_a_row[name], contest.rounds, budget) for name, who in ready.items()
+        }
         samples = timing.in_turn(measures, rounds)
-        rows += _rows(contest, entered, ready, samples, in_a_row)
+        rows += _rows(contest, entered, ready, samples, "" if most == contest.in_a_row else SINGLE)
     limit = None if contest.limit is None else contest.limit(machine, cases[0])
     for item in rows:
         _add_rates(item, contest, cases[0], limit)
@@ -72,7 +74,7 @@ def _rows(
     entered: Mapping[str, Contender],
     ready: Mapping[str, Prepared],
     samples: Mapping[str, Sequence[timing.Sample]],
-    in_a_row: int,
+    suffix: str,
 ) -> list[Row]:
     peers = {name: taken for name, taken in samples.items() if entered[name].family != OURS}
     known = {
@@ -82,8 +84,7 @@ def _rows(
     rows = []
     for mine in contest.ours:
         if mine.name in samples:
-            workload = mine.name if in_a_row == 1 else mine.name + HOT.format(n=in_a_row)
-            item = row(workload, samples[mine.name], peers, known)
+            item = row(mine.name + suffix, samples[mine.name], peers, known)
             item.n_threads = mine.n_threads
             rows.append(item)
     return rows
@@ -103,14 +104,9 @@ def _add_memory(contest: Contest, rows: Sequence[Row]) -> None:
         wanted |= set(fastest.values())
     peaks = {name: _peak(contest.name, name) for name in sorted(wanted)}
     for item in rows:
-        mine = next(who.name for who in contest.ours if item.workload in (who.name, *_hot_names(contest, who.name)))
-        item.peak_mib = peaks[mine]
+        item.peak_mib = peaks[item.workload.removesuffix(SINGLE)]
         for peer in item.peers:
             peer.peak_mib = peaks.get(peer.name)
-
-
-def _hot_names(contest: Contest, name: str) -> list[str]:
-    return [name + HOT.format(n=number) for number in contest.in_a_row if number > 1]
 
 
 def _peak(contest: str, contender: str) -> float:

@@ -33,12 +33,12 @@ class CommandError(RuntimeError):
     """A measured command failed: its time means nothing."""
 
 
-def measured(work: Callable[[], Any], in_a_row: int = 1) -> Sample:
-    """Return the time of one call, the mean of several in a row; garbage of what ran before is collected first."""
+def measured(runs: Sequence[Callable[[], Any]], in_a_row: int = 1) -> Sample:
+    """Return the time of a call, the mean of several in a row that take turns; garbage is collected before."""
     gc.collect()
     cpu, wall = time.process_time(), time.perf_counter()
-    for _ in range(in_a_row):
-        work()
+    for number in range(in_a_row):
+        runs[number % len(runs)]()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return Sample(wall / in_a_row, cpu / in_a_row)
 
@@ -63,7 +63,7 @@ def in_turn(measures: Mapping[str, Measure], rounds: int | Mapping[str, int]) ->
 
 def calls(runs: Sequence[Callable[[], Any]], in_a_row: int = 1) -> Measure:
     """Return a measure of calls, one data set after the other."""
-    return lambda number: measured(runs[number % len(runs)], in_a_row)
+    return lambda number: measured(runs if in_a_row > 1 else runs[number % len(runs) :], in_a_row)
 
 
 def affordable(seconds: float, rounds: int, budget: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.errors import InputError
-from engine.panels import LARGEST, amount, choice, flag, number, positive
+from engine.settings import amount, choice, finite, flag, positive
 
 DIVIDEND_DATES = ("ex_date", "pay_date")
 
@@ -56,10 +56,10 @@ class Account:
     def __post_init__(self) -> None:
         self.__dict__.update(
             cash=positive("cash", self.cash),
-            leverage=number("leverage", self.leverage, low=1.0, high=LARGEST, rule="at least 1 and finite"),
+            leverage=finite("leverage", self.leverage, low=1.0, rule="at least 1 and finite"),
             allow_short=flag("allow_short", self.allow_short),
             maintenance_margin=amount("maintenance_margin", self.maintenance_margin),
-            cash_rate=number("cash_rate", self.cash_rate, low=-LARGEST, high=LARGEST, rule="finite"),
+            cash_rate=finite("cash_rate", self.cash_rate),
             debit_rate=amount("debit_rate", self.debit_rate),
             day_count=positive("day_count", self.day_count),
             dividends_on=choice("dividends_on", self.dividends_on, DIVIDEND_DATES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bars import Bars
+from engine.bounds import LEAST, MOST
+from engine.columns import check_columns, check_frame
 from engine.errors import InputError, nearest
-from engine.panels import Floats, choice, panel, read_only
+from engine.panels import Floats, array_of, numbers, panel, read_only
+from engine.settings import check_kind, choice, is_number, is_slice, shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = ("split", "dividend", "delisting")
+_LAST = np.iinfo(np.int64).max
 
 
 class Events(NamedTuple):
@@ -42,11 +47,12 @@ class Actions:
     ----------
     split : float64[n_bars, n_assets]
         New units for one old; 1: none. Positions and pending targets are multiplied, the mark is divided.
+        From 1e-50 to 1e50, as are dividends where they are not 0.
     dividend : float64[n_bars, n_assets]
         Cash (ccy) for each unit held at the previous close: a long position receives, a short one pays. 0: none.
     delisting : float64[n_bars, n_assets]
         Delisting return: the position is closed at the last mark x (1 + return), free of costs, and the asset
-        trades no more. NaN: none.
+        trades no more. NaN: none. One an asset.
     pay_bar : int64[n_bars, n_assets], optional
         Bar at which the dividend of a cell is paid under `Account(dividends_on="pay_date")`: the cell's own bar
         or a later one; n_bars or more: after the end. Only looked at where there is a dividend. None: its own.
@@ -60,11 +66,13 @@ class Actions:
     def __post_init__(self) -> None:
         shape = panel("split", self.split).shape
         self.__dict__.update({name: panel(name, getattr(self, name), shape) for name in KINDS})
-        _refuse(~((self.split > 0.0) & np.isfinite(self.split)), self.split, "split must be positive and finite")
-        is_dividend = (self.dividend >= 0.0) & np.isfinite(self.dividend)
-        _refuse(~is_dividend, self.dividend, "dividend must be zero or positive, and finite")
-        is_return = np.isnan(self.delisting) | ((self.delisting >= -1.0) & np.isfinite(self.delisting))
-        _refuse(~is_return, self.delisting, "delisting must be a return of at least -1, or NaN")
+        is_delisting = ~np.isnan(self.delisting)
+        for kind, is_given in (("split", True), ("dividend", True), ("delisting", is_delisting)):
+            values = getattr(self, kind)
+            for is_wrong, rule in _wrong(kind, values):
+                _refuse(is_wrong & is_given, values, f"{kind} must {rule}")
+        is_again = is_delisting & (np.cumsum(is_delisting, axis=0) > 1)
+        _refuse(is_again, self.delisting, "an asset must not be delisted twice")
         if self.pay_bar is not None:
             self.__dict__["pay_bar"] = _checked_pay_bars(self.pay_bar, self.dividend)
 
@@ -83,8 +91,8 @@ class Actions:
 
     def __getitem__(self, time: slice) -> Actions:
         """Return the actions of a slice of time, as `bars[time]` does; what is paid after it, is not paid in it."""
-        if not isinstance(time, slice) or (time.step is not None and time.step != 1):
-            raise InputError(f"actions take a slice of time without a step such as actions[:100], was {time!r}")
+        if not is_slice(time) or time.step not in (None, 1):
+            raise InputError(f"actions take a slice of time without a step such as actions[:100], was {shown(time)}")
         first = time.indices(self.split.shape[0])[0]
         pay_bar = None if self.pay_bar is None else self.pay_bar[time] - first
         return Actions(self.split[time], self.dividend[time], self.delisting[time], pay_bar)
@@ -92,6 +100,7 @@ class Actions:
     @classmethod
     def none(cls, bars: Bars) -> Actions:
         """Return no actions on the axes of the bars."""
+        check_kind("bars", bars, Bars)
         shape = (bars.n_bars, bars.n_assets)
         return cls(np.ones(shape), np.zeros(shape), np.full(shape, np.nan))
 
@@ -108,14 +117,15 @@ class Actions:
         Raises
         ------
         InputError
-            A column is missing; a kind or symbol is unknown; an ex-date is missing; a date has a timezone, which
-            could move it to another day; a dividend is paid before its ex-date; an asset is delisted twice; or
-            a value breaks a rule of `Actions`.
+            It is no frame; a column is missing or stands twice; a kind or symbol is unknown; an ex-date is missing;
+            a date has a timezone, which could move it to another day; a dividend is paid before its ex-date; an
+            asset is delisted twice; or a value breaks a rule of `Actions`.
         """
-        for column in ("symbol", "ex_date", "kind", "value"):
-            if column not in frame.columns:
-                known = nearest(column, [str(name) for name in frame.columns])
-                raise InputError(f"actions need the column {column!r}{known}")
+        check_kind("bars", bars, Bars)
+        check_frame("actions", frame)
+        check_columns("actions", frame, ("symbol", "ex_date", "kind", "value"))
+        if "pay_date" in frame.columns:
+            check_columns("actions", frame, ("pay_date",))
         shape = (bars.n_bars, bars.n_assets)
         actions = {"split": np.ones(shape), "dividend": np.zeros(shape), "delisting": np.full(shape, np.nan)}
         ex_dates = _dates(frame, "ex_date")
@@ -130,8 +140,9 @@ class Actions:
         columns = (frame[name].tolist() for name in ("symbol", "kind", "value"))
         dates = (rows, pay_rows, ex_dates, pay_dates)
         for row, pay_row, ex_date, pay_date, symbol, kind, value in zip(*dates, *columns, strict=True):
-            if symbol not in assets:
-                raise InputError(f"no bars for the symbol {symbol!r}{nearest(str(symbol), bars.symbols)}")
+            if not isinstance(symbol, str) or symbol not in assets:
+                known = nearest(symbol, bars.symbols) if isinstance(symbol, str) else ""
+                raise InputError(f"no bars for the symbol {shown(symbol)}{known}")
             at = f"{symbol} at {ex_date}"
             _check_value(kind, value, at)
             if kind == "dividend" and pay_date < ex_date:
@@ -153,7 +164,7 @@ def _dates(frame: pd.DataFrame, name: str) -> NDArray[np.datetime64]:
         raise InputError(f"{name} must be dates, was {column.dtype}")
     try:
         times = pd.to_datetime(column)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise InputError(f"{name} must be dates ({error})") from None
     if times.dtype.kind != "M" or isinstance(times.dtype, pd.DatetimeTZDtype):
         raise InputError(f"{name} must be dates without a timezone, was {times.dtype}")
@@ -161,7 +172,7 @@ def _dates(frame: pd.DataFrame, name: str) -> NDArray[np.datetime64]:
 
 
 def _checked_pay_bars(pay_bar: Any, dividend: Floats) -> NDArray[np.int64]:
-    bars = np.asarray(pay_bar)
+    bars = array_of("pay_bar", pay_bar)
     if bars.dtype.kind not in "iu":
         raise InputError(f"pay_bar must be whole numbers of bars, was {bars.dtype}")
     if bars.shape != dividend.shape:
@@ -171,6 +182,9 @@ def _checked_pay_bars(pay_bar: Any, dividend: Floats) -> NDArray[np.int64]:
     if is_early.any():
         bar, asset = (int(index) for index in np.unravel_index(int(np.argmax(is_early)), bars.shape))
         raise InputError(f"pay_bar must not be before its own bar {bar}, was {bars[bar, asset]} for asset {asset}")
+    if bars.dtype.kind == "u":
+        # What a number with a sign cannot hold is after the end too.
+        bars = np.minimum(bars, np.uint64(_LAST))
     return read_only(bars.astype(np.int64, copy=False))
 
 
@@ -187,16 +201,23 @@ def _add(values: Floats, kind: str, cell: tuple[int, int], value: float, at: str
 
 def _check_value(kind: Any, value: Any, at: str) -> None:
     choice("kind", kind, KINDS)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError(f"{kind} must be a number, was {value!r} for {at}")
+    if not is_number(value):
+        raise InputError(f"{kind} must be a number, was {shown(value)} for {at}")
+    for is_wrong, rule in _wrong(kind, numbers(kind, value)):
+        if is_wrong:
+            raise InputError(f"{kind} must {rule}, was {shown(value)} for {at}")
+
+
+def _wrong(kind: str, values: Floats) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    """Yield which values of an action break a rule, and the rule; NaN breaks the first."""
     if kind == "split":
-        is_right, rule = 0.0 < value < np.inf, "be positive and finite"
+        yield ~((values > 0.0) & (values < np.inf)), "be positive and finite"
     elif kind == "dividend":
-        is_right, rule = 0.0 <= value < np.inf, "be zero or positive, and finite"
+        yield ~((values >= 0.0) & (values < np.inf)), "be zero or positive, and finite"
     else:
-        is_right, rule = -1.0 <= value < np.inf, "be a return of at least -1"
-    if not is_right:
-        raise InputError(f"{kind} must {rule}, was {value} for {at}")
+        yield ~((values >= -1.0) & (values < np.inf)), "be a return of at least -1"
+    size = np.abs(values)
+    yield (size > MOST) | ((size < LEAST) & (size > 0.0)), f"be 0 or between {LEAST:g} and {MOST:g} in size"
 
 
 def _refuse(is_wrong: NDArray[np.bool_], values: Floats, rule: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set, Sized
 from dataclasses import dataclass
 from functools import cache, cached_property
 from types import ModuleType
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputError, nearest
-from engine.panels import Floats, instant, panel, place, read_only
+from engine.bounds import LEAST, MOST
+from engine.columns import check_columns, check_frame, numbers_of
+from engine.errors import InputError
+from engine.panels import Floats, array_of, instant, panel, place, read_only
+from engine.settings import is_slice, several, shown
 from engine.times import Times, microseconds, utc_times
 
 if TYPE_CHECKING:
@@ -32,8 +36,9 @@ class Bars:
     Parameters
     ----------
     open, high, low, close, volume : float64[n_bars, n_assets]
-        Prices are positive and high >= open, low, close >= low; volume >= 0. Arrays are not copied if they are
-        C-contiguous float64: do not change them afterwards.
+        Prices are positive, of a size with which a run can count (1e-50 to 1e50), and high >= open, low,
+        close >= low; volume is 0 to 1e50. Arrays are not copied if they are C-contiguous float64: do not change
+        them afterwards.
     bar_end : datetime64[n_bars]
         UTC, strictly increasing; held as datetime64[us].
     symbols : tuple of str
@@ -82,8 +87,8 @@ class Bars:
 
     def __getitem__(self, time: slice) -> Bars:
         """Return the bars of a slice of time (a view); the step must be positive."""
-        if not isinstance(time, slice) or (time.step is not None and time.step < 1):
-            raise InputError(f"bars take a forward slice of time such as bars[:100], was {time!r}")
+        if not is_slice(time):
+            raise InputError(f"bars take a forward slice of time such as bars[:100], was {shown(time)}")
         part = object.__new__(Bars)
         part.__dict__.update({name: read_only(getattr(self, name)[time]) for name in (*_PANELS, "bar_end")})
         part.__dict__["symbols"] = self.symbols
@@ -101,28 +106,36 @@ class Bars:
         Raises
         ------
         InputError
-            A column is missing, a time is naive or missing, a (symbol, bar_end) stands twice, or any rule of
-            `Bars` is broken.
+            It is no frame, a column is missing or stands twice, a column of numbers holds anything else, a time is
+            naive or missing, a symbol is neither text nor a whole number, a (symbol, bar_end) stands twice, or any
+            rule of `Bars` is broken.
         """
-        import pandas as pd
-
-        for column in COLUMNS:
-            if column not in frame.columns:
-                known = nearest(column, [str(name) for name in frame.columns])
-                raise InputError(f"bars need the column {column!r}{known}")
+        check_frame("bars", frame)
+        check_columns("bars", frame, COLUMNS)
         instants = utc_times("bar_end", frame["bar_end"])
         if np.isnat(instants).any() or frame["symbol"].isna().any():
             raise InputError("symbol and bar_end must not be missing in any row")
         bar_end, rows = np.unique(instants, return_inverse=True)
-        codes, names = pd.factorize(frame["symbol"], sort=True)
-        cells = rows * len(names) + codes
-        _check_unique(cells, bar_end, tuple(map(str, names)))
+        codes, symbols = _symbols_of(frame["symbol"])
+        cells = rows * len(symbols) + codes
+        _check_unique(cells, bar_end, symbols)
         panels: dict[str, Any] = {}
         for column in _PANELS:
-            values = np.full(len(bar_end) * len(names), np.nan)
-            values[cells] = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
-            panels[column] = values.reshape(len(bar_end), len(names))
-        return cls(**panels, bar_end=bar_end, symbols=tuple(map(str, names)))
+            values = np.full(len(bar_end) * len(symbols), np.nan)
+            values[cells] = numbers_of(column, frame[column])
+            panels[column] = values.reshape(len(bar_end), len(symbols))
+        return cls(**panels, bar_end=bar_end, symbols=symbols)
+
+
+def _symbols_of(column: pd.Series[Any]) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Return the number of each row's symbol among the sorted ones, and those; whole numbers become text."""
+    import pandas as pd
+
+    kind = pd.api.types.infer_dtype(column if column.dtype != "category" else column.cat.categories, skipna=False)
+    if kind not in ("string", "integer", "empty"):
+        raise InputError(f"symbol must be text in each row, was {kind}")
+    codes, names = pd.factorize(column, sort=True)
+    return codes, tuple(map(str, names))
 
 
 def _check_unique(cells: NDArray[np.intp], bar_end: NDArray[np.datetime64], symbols: tuple[str, ...]) -> None:
@@ -141,7 +154,7 @@ def _checks() -> ModuleType:
 
 
 def _checked_times(bar_end: Any, n_bars: int) -> Times:
-    times = np.asarray(bar_end)
+    times = array_of("bar_end", bar_end)
     if times.dtype.kind != "M":
         raise InputError(f"bar_end must be datetime64 in UTC, was {times.dtype}")
     times = microseconds("bar_end", times)
@@ -162,18 +175,28 @@ def _refuse_times(times: Times) -> None:
 
 
 def _checked_symbols(symbols: Any, n_assets: int) -> tuple[str, ...]:
-    names = (symbols,) if isinstance(symbols, str) else tuple(symbols)
+    names = _names(symbols, n_assets)
     if len(names) != n_assets:
         raise InputError(f"symbols must have one name an asset ({n_assets}), had {len(names)}")
     if set(map(type, names)) == {str} and "" not in names and len(set(names)) == n_assets:
         return names
     for name in names:
         if not isinstance(name, str) or not name:
-            raise InputError(f"a symbol must be a text that is not empty, was {name!r}")
+            raise InputError(f"a symbol must be a text that is not empty, was {shown(name)}")
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"symbols must be unique, {twice!r} stands twice")
+        raise InputError(f"symbols must be unique, {shown(twice)} stands twice")
     return tuple(str(name) for name in names)
+
+
+def _names(symbols: Any, n_assets: int) -> tuple[Any, ...]:
+    if isinstance(symbols, str):
+        return (symbols,)
+    text = f"symbols must be a sequence of names, one an asset ({n_assets}), was {shown(symbols)}"
+    if isinstance(symbols, (Set, Mapping)):
+        # A set has no order that assets could follow.
+        raise InputError(text)
+    return tuple(several(text, symbols, most=max(n_assets, len(symbols) if isinstance(symbols, Sized) else 0)))
 
 
 def _refuse_values(bars: Bars) -> None:
@@ -184,12 +207,14 @@ def _refuse_values(bars: Bars) -> None:
         _refuse(np.isnan(price) != missing, bars, name, "be there if close is there, or all four be NaN")
         _refuse(price <= 0.0, bars, name, "be positive")
         _refuse(np.isinf(price), bars, name, "be finite")
+        _refuse((price < LEAST) | (price > MOST), bars, name, f"be between {LEAST:g} and {MOST:g}")
     for name in ("open", "low", "close"):
         _refuse(getattr(bars, name) > bars.high, bars, name, "not be above high")
     for name in ("open", "close"):
         _refuse(getattr(bars, name) < bars.low, bars, name, "not be below low")
     _refuse(np.isinf(bars.volume), bars, "volume", "be finite")
     _refuse(bars.volume < 0.0, bars, "volume", "not be negative")
+    _refuse(bars.volume > MOST, bars, "volume", f"be at most {MOST:g}")
     raise AssertionError("the compiled checks refuse bars in which NumPy finds nothing wrong")
 
 

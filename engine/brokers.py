@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from engine.costs import Costs
-from engine.errors import InputError, nearest
+from engine.settings import listed, shown
 
 SEC_FEE_RATE = 27.80 / 1_000_000.0
 TAF_PER_SHARE = 0.000166
@@ -81,6 +81,4 @@ PRESETS: dict[str, Callable[[], Costs]] = {
 
 def preset(name: str) -> Costs:
     """Return the costs of a preset by name; raises `InputError` with the nearest right one."""
-    if name not in PRESETS:
-        raise InputError(f"there is no preset {name!r} of costs{nearest(str(name), PRESETS)}")
-    return PRESETS[name]()
+    return PRESETS[listed(f"there is no preset {shown(name)} of costs", name, PRESETS)]()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from engine.bounds import MOST_TIERS
 from engine.errors import InputError
-from engine.panels import amount, flag, number, positive, whole
+from engine.settings import amount, flag, limit, positive, shown, whole
 
 _AMOUNTS = (
     "commission_bps",
@@ -58,7 +59,7 @@ class Costs:
     commission_tiers : ((from_units, per_share), ...)
         Replaces commission_per_share by a rate that depends on the units traded in the fill's calendar month
         (UTC) so far, all assets together. Marginal: a fill that crosses a threshold pays both rates.
-        Thresholds start at 0 and rise strictly.
+        Thresholds start at 0 and rise strictly; at most 12.
     commission_min_beats_max : bool
         True: where minimum and maximum contradict each other (a tiny order) the minimum holds.
     sell_fee_rate, sell_fee_per_share, sell_fee_max : float
@@ -99,7 +100,7 @@ class Costs:
     def __post_init__(self) -> None:
         values: dict[str, Any] = {name: amount(name, getattr(self, name)) for name in _AMOUNTS}
         for name in _LIMITS:
-            values[name] = number(name, getattr(self, name), low=0.0, rule="zero or positive")
+            values[name] = limit(name, getattr(self, name), low=0.0, rule="zero or positive")
         values["commission_tiers"] = _checked_tiers(self.commission_tiers)
         values["impact_bars"] = whole("impact_bars", self.impact_bars, low=2)
         values["volume_share_limit"] = positive("volume_share_limit", self.volume_share_limit)
@@ -132,10 +133,12 @@ def _checked_tiers(tiers: Any) -> Tiers:
     """Return tiers as a tuple of (from_units, per_share), whatever sequences they were given in."""
     pairs = []
     if not isinstance(tiers, (tuple, list)):
-        raise InputError(f"commission_tiers must be pairs of (from_units, per_share), was {tiers!r}")
+        raise InputError(f"commission_tiers must be pairs of (from_units, per_share), was {shown(tiers)}")
+    if len(tiers) > MOST_TIERS:
+        raise InputError(f"commission_tiers must be at most {MOST_TIERS}, were {len(tiers)}")
     for i, tier in enumerate(tiers):
         if not isinstance(tier, (tuple, list)) or len(tier) != 2:
-            raise InputError(f"commission_tiers[{i}] must be a pair of (from_units, per_share), was {tier!r}")
+            raise InputError(f"commission_tiers[{i}] must be a pair of (from_units, per_share), was {shown(tier)}")
         pairs.append((amount(f"commission_tiers[{i}] from_units", tier[0]), amount(f"commission_tiers[{i}]", tier[1])))
     if pairs and pairs[0][0] != 0.0:
         raise InputError(f"commission_tiers must start from 0 units, started from {pairs[0][0]}")

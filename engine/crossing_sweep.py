@@ -9,10 +9,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bounds import MOST_BARS, MOST_CCY
 from engine.kernels.rules import rolling_means_nb
 from engine.kernels.state import STATE, Curves
 from engine.kernels.statistics import LANES
-from engine.kernels.sweeping import EXPOSURES, Pairs, Room, crossing_sweep_nb
+from engine.kernels.sweeping import EQUITIES, EXPOSURES, MEAN_EQUITY, Pairs, Room, crossing_sweep_nb
 from engine.panels import Floats
 from engine.parameter_sets import ParameterSets
 from engine.rules.crossing import Crossing
@@ -100,11 +101,13 @@ class Crossings:
             market.close.reshape(-1),
             Pairs(pairs.means, pairs.fast[chunk], pairs.slow[chunk], pairs.held[chunk], pairs.is_weight[chunk]),
             setting.rules,
-            asked,
+            asked | EQUITIES,
             self._room(bool(asked & EXPOSURES)),
             is_done,
             sums,
         )
+        # Where money may have grown beyond what is counted, a run of its own says so.
+        is_done &= np.abs(sums[:, MEAN_EQUITY]) <= MOST_CCY / market.close.size
         for i in np.flatnonzero(~is_done).tolist():
             self._trial.write_sums(self._sets[before + first + i], asked, sums[i])
 
@@ -155,4 +158,5 @@ def _windows(rule: Crossing, sets: ParameterSets) -> NDArray[np.int64] | None:
         if column is None:
             return None
         windows[i] = column
-    return windows if (windows[0] >= 1).all() and (windows[0] < windows[1]).all() else None
+    is_rule = (windows[0] >= 1) & (windows[0] < windows[1]) & (windows[1] <= MOST_BARS)
+    return windows if is_rule.all() else None

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bars import Bars
+from engine.columns import is_frame, panel_of
 from engine.errors import InputError, nearest
-from engine.panels import Floats, panel, read_only
+from engine.panels import Floats, array_of, panel, read_only
+from engine.settings import check_kind, shown
 from engine.times import bars_ending_at, check_found, utc_times
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ class TargetWeights:
     Parameters
     ----------
     weights : float64[n_bars, n_assets] or float64[n_rows, n_assets] or wide pandas frame
-        NaN: leave alone; 0: close; negative: short. A frame has bar_end times as its index and symbols as its
-        columns; bars and symbols it does not name are left alone.
+        NaN: leave alone; 0: close; negative: short; at most 1e50 in size. A frame has bar_end times as its index
+        and symbols as its columns; bars and symbols it does not name are left alone.
     rows : int64[n_rows], optional
         The bars, rising strictly, that the rows of an array are decided at; all others are left alone. A
         strategy that decides monthly needs no panel of all bars.
@@ -41,7 +43,8 @@ class TargetWeights:
     rows: Rows | None = None
 
     def __post_init__(self) -> None:
-        self.__dict__.update(weights=_checked("weights", self.weights), rows=_checked_rows(self.rows, self.weights))
+        self.__dict__["weights"] = _checked("weights", self.weights)
+        self.__dict__["rows"] = _checked_rows(self.rows, self.weights)
 
     def values_and_rows(self, bars: Bars) -> tuple[Floats, Rows | None]:
         """Return float64[n_rows, n_assets] weights, C-contiguous, and their bars; None: one row a bar.
@@ -73,7 +76,8 @@ class TargetUnits:
     rows: Rows | None = None
 
     def __post_init__(self) -> None:
-        self.__dict__.update(units=_checked("units", self.units), rows=_checked_rows(self.rows, self.units))
+        self.__dict__["units"] = _checked("units", self.units)
+        self.__dict__["rows"] = _checked_rows(self.rows, self.units)
 
     def values_and_rows(self, bars: Bars) -> tuple[Floats, Rows | None]:
         """Return float64[n_rows, n_assets] units, C-contiguous, and their bars; None: one row a bar.
@@ -90,25 +94,23 @@ class TargetUnits:
 Decisions = TargetWeights | TargetUnits
 
 
-def _is_frame(values: Any) -> bool:
-    return hasattr(values, "columns") and hasattr(values, "index")
-
-
 def _checked(name: str, values: Any) -> Any:
-    return values if _is_frame(values) else panel(name, values)
+    return values if is_frame(values) else panel(name, values)
 
 
 def _checked_rows(rows: Any, values: Any) -> Rows | None:
     """Return rows as read-only int64 that rises strictly from 0 or later; whether bars end there is seen later."""
     if rows is None:
         return None
-    if _is_frame(values):
+    if is_frame(values):
         raise InputError("rows go with an array: a frame has its bar_end times")
-    given = np.asarray(rows)
+    given = array_of("rows", rows)
     if given.size and given.dtype.kind not in "iu":
         raise InputError(f"rows must be whole numbers, was {given.dtype}")
-    if given.shape != np.shape(values)[:1]:
-        raise InputError(f"rows must have one bar a row of values {np.shape(values)[:1]}, had shape {given.shape}")
+    if given.shape != values.shape[:1]:
+        raise InputError(f"rows must have one bar a row of values {values.shape[:1]}, had shape {given.shape}")
+    if given.size and given.max() > np.iinfo(np.int64).max:
+        raise InputError(f"rows must be within the bars, was {given.max()}")
     numbers: Rows = given.astype(np.int64, copy=False)
     if numbers.size and numbers[0] < 0:
         raise InputError(f"rows must not be negative, was {numbers[0]}")
@@ -119,7 +121,8 @@ def _checked_rows(rows: Any, values: Any) -> Rows | None:
 
 
 def _values_and_rows(name: str, values: Any, rows: Rows | None, bars: Bars) -> tuple[Floats, Rows | None]:
-    if _is_frame(values):
+    check_kind("bars", bars, Bars)
+    if is_frame(values):
         return _of_frame(name, values, bars)
     n_rows = bars.n_bars if rows is None else rows.size
     if values.shape != (n_rows, bars.n_assets):
@@ -133,7 +136,8 @@ def _of_frame(name: str, frame: pd.DataFrame, bars: Bars) -> tuple[Floats, Rows]
     assets = {symbol: asset for asset, symbol in enumerate(bars.symbols)}
     for column in frame.columns:
         if column not in assets:
-            raise InputError(f"no bars for the column {column!r} of {name}{nearest(str(column), bars.symbols)}")
+            known = nearest(column, bars.symbols) if isinstance(column, str) else ""
+            raise InputError(f"no bars for the column {shown(column)} of {name}{known}")
     if not frame.columns.is_unique:
         raise InputError(f"columns of {name} must be unique")
     whose = f"the index of {name}"
@@ -145,15 +149,8 @@ def _of_frame(name: str, frame: pd.DataFrame, bars: Bars) -> tuple[Floats, Rows]
     order = np.argsort(rows)
     values = np.full((rows.size, bars.n_assets), np.nan)
     columns = np.array([assets[column] for column in frame.columns], dtype=np.intp)
-    values[:, columns] = panel(name, _numbers(name, frame))[order]
+    values[:, columns] = panel_of(name, frame)[order]
     return read_only(values), read_only(rows[order].astype(np.int64, copy=False))
-
-
-def _numbers(name: str, frame: pd.DataFrame) -> Floats:
-    try:
-        return frame.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be numbers ({error})") from None
 
 
 def _dense(values: Floats, rows: Rows | None, bars: Bars) -> Floats:

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import InputError
 from engine.kernels.drawdowns import drawdowns_nb
+from engine.panels import series_of
 from engine.records import DRAWDOWN
+from engine.settings import LARGEST, SMALLEST, number
 
 
 def drawdowns_of(equity: ArrayLike, initial_cash: float) -> NDArray[Any]:
@@ -25,16 +27,13 @@ def drawdowns_of(equity: ArrayLike, initial_cash: float) -> NDArray[Any]:
     InputError
         Equity is not finite or has more than one axis; the initial cash is not positive.
     """
-    wealth = np.ascontiguousarray(equity, dtype=np.float64)
-    if wealth.ndim != 1:
-        raise InputError(f"equity must have one axis [n_bars], had shape {wealth.shape}")
+    wealth = series_of("equity", equity)
     if not np.isfinite(wealth).all():
         bar = int(np.argmin(np.isfinite(wealth)))
         raise InputError(f"equity must be finite, was {wealth[bar]} at bar {bar}")
-    if not 0.0 < initial_cash < np.inf:
-        raise InputError(f"initial_cash must be positive and finite, was {initial_cash}")
+    cash = number("initial_cash", initial_cash, low=SMALLEST, high=LARGEST, rule="positive and finite")
     drawdowns = np.empty((wealth.size + 1) // 2, dtype=DRAWDOWN)
-    return drawdowns[: drawdowns_nb(wealth, float(initial_cash), drawdowns)].copy()
+    return drawdowns[: drawdowns_nb(wealth, cash, drawdowns)].copy()
 
 
 def drawdown_bars(drawdowns: NDArray[Any]) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 QuantlakeError            its text is written for the user: the rule, the value, the place
 └── InputError            an argument breaks a documented rule; fix the argument
+    └── UnknownFigure     a mapping of figures has none of that name; a KeyError too, as mappings have it
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ class QuantlakeError(Exception):
 
 class InputError(QuantlakeError):
     """An argument breaks a documented rule; nothing was computed."""
+
+
+class UnknownFigure(InputError, KeyError):
+    """There is no figure of that name."""
+
+    __str__ = Exception.__str__
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from engine.panels import SMALLEST, amount, choice, flag, number, whole
+from engine.errors import InputError
+from engine.settings import SMALLEST, amount, choice, flag, limit, whole
 
 TIMINGS = ("next_open", "same_close", "next_close")
 CASH_POLICIES = ("scale", "reject", "margin")
@@ -86,7 +87,7 @@ class Execution:
         self.__dict__.update(
             timing=choice("timing", self.timing, TIMINGS),
             latency_bars=whole("latency_bars", self.latency_bars, low=0),
-            participation_rate=number("participation_rate", self.participation_rate, low=SMALLEST, rule=rule),
+            participation_rate=limit("participation_rate", self.participation_rate, low=SMALLEST, rule=rule),
             lot_size=amount("lot_size", self.lot_size),
             tick_size=amount("tick_size", self.tick_size),
             cash_policy=choice("cash_policy", self.cash_policy, CASH_POLICIES),
@@ -95,6 +96,11 @@ class Execution:
         )
         for name in _FLAGS:
             flag(name, getattr(self, name))
+        if self.cash_in_lieu and self.lot_size == 0.0:
+            raise InputError(
+                "cash_in_lieu pays out fractions of a lot and needs a lot size, such as Execution(cash_in_lieu=True, "
+                "lot_size=1.0); lot_size was 0.0"
+            )
 
     @classmethod
     def profile(cls, name: str) -> Execution:

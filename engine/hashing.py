@@ -39,4 +39,4 @@ def arrays_hash(arrays: Iterable[NDArray[Any]]) -> str:
 _FOLDER = Path(__file__).resolve().parent
 ENGINE_HASH = source_hash(_FOLDER)
 # What compiled code depends on: the kernels, and the constants and types they share with their doors.
-KERNELS_HASH = source_hash(_FOLDER, ("kernels/*.py", "jit.py", "records.py", "actions.py"))
+KERNELS_HASH = source_hash(_FOLDER, ("kernels/*.py", "jit.py", "records.py", "actions.py", "bounds.py"))

@@ -9,15 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from engine.bounds import MOST_SAMPLES, MOST_SEED
 from engine.errors import InputError
-from engine.panels import Floats
+from engine.panels import Floats, series_of
+from engine.settings import LARGEST, SMALLEST, number, periods, whole
 
 _NORMAL = NormalDist()
 _EULER_GAMMA = 0.5772156649015329
+_ABOVE_HALF, _BELOW_ONE = math.nextafter(0.5, 1.0), math.nextafter(1.0, 0.0)
 # Cells of one matrix of resampled returns held at a time.
 _CELLS = 1 << 20
 
@@ -28,8 +32,7 @@ def sharpe_error(sharpe: float, n: int, skew: float = 0.0, kurtosis: float = 3.0
     sqrt((1 - skew SR + (kurtosis - 1) / 4 SR^2) / n); with normal returns Lo's (2002, FAJ 58:4)
     sqrt((1 + SR^2 / 2) / n). Returns are taken as independent.
     """
-    _check_count("n", n, 1)
-    return math.sqrt(_variance_factor(sharpe, skew, kurtosis) / n)
+    return math.sqrt(_variance_factor(sharpe, skew, kurtosis) / _count("n", n, 1))
 
 
 def probabilistic_sharpe(
@@ -39,9 +42,10 @@ def probabilistic_sharpe(
 
     Bailey and Lopez de Prado (2012), The Sharpe ratio efficient frontier, Journal of Risk 15:2.
     """
-    _check_count("n", n, 2)
+    n_free = _count("n", n, 2) - 1.0
     deviation = math.sqrt(_variance_factor(sharpe, skew, kurtosis))
-    return _NORMAL.cdf((sharpe - benchmark) * math.sqrt(n - 1) / deviation)
+    distance = float(sharpe) - _figure("benchmark", benchmark)
+    return _NORMAL.cdf(distance * math.sqrt(n_free) / deviation)
 
 
 def expected_maximum_sharpe(n_trials: int, variance: float) -> float:
@@ -49,14 +53,14 @@ def expected_maximum_sharpe(n_trials: int, variance: float) -> float:
 
     `variance` is that of the trials' Sharpe ratios. Bailey and Lopez de Prado (2014); one trial: 0.
     """
-    _check_count("n_trials", n_trials, 1)
-    if not 0.0 <= variance < math.inf:
-        raise InputError(f"variance must be zero or positive, and finite, was {variance}")
-    if n_trials == 1:
+    n = _count("n_trials", n_trials, 1)
+    spread = math.sqrt(number("variance", variance, low=0.0, high=LARGEST, rule="zero or positive, and finite"))
+    if n == 1.0:
         return 0.0
-    typical = _NORMAL.inv_cdf(1.0 - 1.0 / n_trials)
-    beyond = _NORMAL.inv_cdf(1.0 - 1.0 / (n_trials * math.e))
-    return math.sqrt(variance) * ((1.0 - _EULER_GAMMA) * typical + _EULER_GAMMA * beyond)
+    # The upper tail as the lower one turned round: 1 - 1 / n is 1 for many trials.
+    typical = -_NORMAL.inv_cdf(1.0 / n)
+    beyond = -_NORMAL.inv_cdf(1.0 / n / math.e)
+    return spread * ((1.0 - _EULER_GAMMA) * typical + _EULER_GAMMA * beyond)
 
 
 def deflated_sharpe(sharpe: float, n: int, skew: float, kurtosis: float, n_trials: int, variance: float) -> float:
@@ -75,12 +79,13 @@ def minimum_track_record(
 
     1 + (1 - skew SR + (kurtosis - 1) / 4 SR^2) (z / (SR - benchmark))^2, Bailey and Lopez de Prado (2012).
     """
-    if not 0.5 < confidence < 1.0:
-        raise InputError(f"confidence must be between 0.5 and 1, was {confidence}")
+    share = number("confidence", confidence, low=_ABOVE_HALF, high=_BELOW_ONE, rule="between 0.5 and 1")
     factor = _variance_factor(sharpe, skew, kurtosis)
-    if not sharpe > benchmark:
+    distance = float(sharpe) - _figure("benchmark", benchmark)
+    if not distance > 0.0:
         return math.nan
-    return 1.0 + factor * (_NORMAL.inv_cdf(confidence) / (sharpe - benchmark)) ** 2
+    needed = _NORMAL.inv_cdf(share) / distance
+    return 1.0 + factor * needed * needed
 
 
 def minimum_backtest_length(n_trials: int, sharpe: float = 1.0) -> float:
@@ -88,9 +93,9 @@ def minimum_backtest_length(n_trials: int, sharpe: float = 1.0) -> float:
 
     Bailey, Borwein, Lopez de Prado and Zhu (2014), Notices of the AMS 61:5.
     """
-    if not 0.0 < sharpe < math.inf:
-        raise InputError(f"sharpe must be positive and finite, was {sharpe}")
-    return (expected_maximum_sharpe(n_trials, 1.0) / sharpe) ** 2
+    wanted = number("sharpe", sharpe, low=SMALLEST, high=LARGEST, rule="positive and finite")
+    years = expected_maximum_sharpe(n_trials, 1.0) / wanted
+    return years * years
 
 
 def effective_trials(n_trials: int, mean_correlation: float) -> float:
@@ -98,10 +103,9 @@ def effective_trials(n_trials: int, mean_correlation: float) -> float:
 
     rho + (1 - rho) n, Bailey and Lopez de Prado (2014): deflate with it and with all trials, and show both.
     """
-    _check_count("n_trials", n_trials, 1)
-    if not 0.0 <= mean_correlation <= 1.0:
-        raise InputError(f"mean_correlation must be between 0 and 1, was {mean_correlation}")
-    return mean_correlation + (1.0 - mean_correlation) * n_trials
+    n = _count("n_trials", n_trials, 1)
+    common = number("mean_correlation", mean_correlation, low=0.0, high=1.0, rule="between 0 and 1")
+    return common + (1.0 - common) * n
 
 
 def annual_factor(periods_per_year: int, autocorrelations: Sequence[float] = ()) -> float:
@@ -110,9 +114,9 @@ def annual_factor(periods_per_year: int, autocorrelations: Sequence[float] = ())
     q / sqrt(q + 2 sum over k < q of (q - k) rho_k) for q bars a year, rho_k from lag 1 on and 0 past the end;
     independent returns: sqrt(q). Lo (2002).
     """
-    _check_count("periods_per_year", periods_per_year, 1)
-    q = periods_per_year
-    scale = q + 2.0 * sum((q - lag) * rho for lag, rho in enumerate(autocorrelations[: q - 1], start=1))
+    q = whole("periods_per_year", periods_per_year, low=1)
+    known = series_of("autocorrelations", autocorrelations)[: q - 1].tolist()
+    scale = q + 2.0 * sum((q - lag) * rho for lag, rho in enumerate(known, start=1))
     if not 0.0 < scale < math.inf:
         raise InputError(f"autocorrelations must be those of a process, gave a variance of {scale} bars a year")
     return q / math.sqrt(scale)
@@ -136,7 +140,7 @@ def bootstrap_sharpe(
     ----------
     returns : float64[n_bars]
     seed : int
-        Of NumPy's default generator.
+        Of NumPy's default generator, 0 to 2**63 - 1.
     mean_block_bars : float
         At least 1 (independent draws); longer where returns are autocorrelated.
 
@@ -145,12 +149,13 @@ def bootstrap_sharpe(
     InputError
         Returns are not finite or fewer than two; or a setting is out of its range.
     """
-    series = np.ascontiguousarray(returns, dtype=np.float64)
-    if series.ndim != 1 or series.size < 2 or not np.isfinite(series).all():
+    series = series_of("returns", returns)
+    if series.size < 2 or not np.isfinite(series).all():
         raise InputError(f"returns must be two or more finite numbers on one axis, had shape {series.shape}")
-    _check_count("n_samples", n_samples, 1)
-    _check_count("mean_block_bars", mean_block_bars, 1)
-    generator = np.random.default_rng(seed)
+    n_samples = whole("n_samples", n_samples, low=1, high=MOST_SAMPLES)
+    mean_block_bars = _count("mean_block_bars", mean_block_bars, 1)
+    scale = math.sqrt(periods(periods_per_year))
+    generator = np.random.default_rng(whole("seed", seed, low=0, high=MOST_SEED))
     sharpes = np.empty(n_samples)
     n_at_once = max(1, _CELLS // series.size)
     for first in range(0, n_samples, n_at_once):
@@ -160,7 +165,7 @@ def bootstrap_sharpe(
         sharpes[first : first + n_at_once] = np.where(
             is_flat, np.nan, drawn.mean(axis=1) / np.where(is_flat, 1.0, deviation)
         )
-    return sharpes * math.sqrt(periods_per_year)
+    return sharpes * scale
 
 
 def _blocks(generator: np.random.Generator, n_samples: int, n: int, mean_block_bars: float) -> np.ndarray:
@@ -175,15 +180,20 @@ def _blocks(generator: np.random.Generator, n_samples: int, n: int, mean_block_b
 
 
 def _variance_factor(sharpe: float, skew: float, kurtosis: float) -> float:
-    factor = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
+    ratio, third, fourth = _figure("sharpe", sharpe), _figure("skew", skew), _figure("kurtosis", kurtosis)
+    factor = 1.0 - third * ratio + (fourth - 1.0) / 4.0 * ratio * ratio
     if not 0.0 < factor < math.inf:
         raise InputError(
             "sharpe, skew and kurtosis must belong to one distribution (kurtosis >= 1 + skew^2, Pearson), "
-            f"were {sharpe}, {skew} and {kurtosis}"
+            f"were {ratio}, {third} and {fourth}"
         )
     return factor
 
 
-def _check_count(name: str, value: float, least: int) -> None:
-    if not value >= least or not math.isfinite(value):
-        raise InputError(f"{name} must be at least {least}, was {value}")
+def _figure(name: str, value: Any) -> float:
+    return number(name, value, low=-LARGEST, high=LARGEST, rule="a finite number")
+
+
+def _count(name: str, value: Any, least: int) -> float:
+    """Return a count as a float: what `effective_trials` says is no whole number."""
+    return number(name, value, low=float(least), high=LARGEST, rule=f"at least {least}")

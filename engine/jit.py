@@ -95,3 +95,8 @@ def _kept(compile_with: Callable[[bool], Any]) -> Any:
 def step(function: Function) -> Function:
     """Compile a part of a kernel, called by kernels only: always inlined, so that passing the state is free."""
     return numba.njit(**_STEP_OPTIONS)(function)  # type: ignore[no-any-return]
+
+
+def kept_step(function: Function) -> Function:
+    """Compile a step of users' functions, and keep it on disk: what calls it is compiled anew in each process."""
+    return _kept(lambda is_cached: numba.njit(cache=is_cached, **_STEP_OPTIONS)(function))  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InputError
+from engine.settings import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,11 +81,6 @@ def numbered(column: pd.Series[Any], name: str, rule: str) -> tuple[Integers, An
     except TypeError:
         raise InputError(f"{name} must be {rule} in each row") from None
     return numbers.astype(np.int64), values
-
-
-def shown(value: Any) -> str:
-    """Return a value as Python writes it, not NumPy."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def refuse(is_wrong: NDArray[np.bool_], text: Callable[[int], str]) -> None:

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bars import Bars
+from engine.bounds import MOST, MOST_BARS
+from engine.columns import check_columns, check_frame, numbers_of, texts
 from engine.errors import InputError, nearest
-from engine.order_links import Integers, Place, groups_of, numbered, parents_of, refuse, shown
+from engine.order_links import Integers, Place, groups_of, numbered, parents_of, refuse
 from engine.panels import Floats, instant
 from engine.records import BARS, FILL_KINDS, ORDER, ORDER_KINDS, TIFS, TRAILING_STOP
+from engine.settings import check_kind, shown
 from engine.times import bars_ending_at, utc_times
 
 if TYPE_CHECKING:
@@ -24,7 +27,6 @@ COLUMNS = (*REQUIRED, *PRICES, "tif", "oco_group", "parent")
 
 _NEEDED = {"limit_price": ("limit", "stop_limit"), "stop_price": ("stop", "stop_limit"), "trail": (), "trail_rate": ()}
 _TRAILING = {"stop_price", "trail", "trail_rate"}  # what a trailing stop may have
-_MOST_BARS = int(np.iinfo(np.int32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +74,12 @@ class Orders:
     frame: pd.DataFrame
 
     def __post_init__(self) -> None:
-        if not (hasattr(self.frame, "columns") and hasattr(self.frame, "index")):
-            raise InputError(f"orders must be a pandas frame, was {type(self.frame).__name__}")
-        names = [str(name) for name in self.frame.columns]
-        for name in REQUIRED:
-            if name not in names:
-                raise InputError(f"orders need the column {name!r}{nearest(name, names)}")
-        for name in names:
+        check_frame("orders", self.frame)
+        check_columns("orders", self.frame, REQUIRED)
+        for name in texts(self.frame.columns.tolist()):
             if name not in COLUMNS:
                 raise InputError(f"orders have no column {name!r}{nearest(name, COLUMNS)}")
-        if len(set(names)) != len(names):
-            raise InputError(f"columns of orders must be unique, were {', '.join(names)}")
+        check_columns("orders", self.frame, self.frame.columns)
 
     def table(self, bars: Bars) -> NDArray[np.void]:
         """Return the orders as new `ORDER` records, by number, none of them active yet.
@@ -94,6 +91,7 @@ class Orders:
             unknown symbol, kind or tif; a quantity that is 0 or not finite; a price that is missing, not positive,
             or of another kind; or what `oco_group` and `parent` do not allow.
         """
+        check_kind("bars", bars, Bars)
         if len(self.frame) == 0:
             return np.zeros(0, dtype=ORDER)
         return _table(self.frame, bars)
@@ -103,16 +101,18 @@ def _table(frame: pd.DataFrame, bars: Bars) -> NDArray[np.void]:
     times = utc_times("bar_end", frame["bar_end"])
 
     def at(row: int) -> str:
-        return f"row {row} ({frame['symbol'].iloc[row]} at {instant(times[row])})"
+        symbol = frame["symbol"].iloc[row]
+        return f"row {row} ({symbol if isinstance(symbol, str) else shown(symbol)} at {instant(times[row])})"
 
     bar, found = bars_ending_at(bars.bar_end, times)
     refuse(~found, lambda row: f"bar_end must be the end of a bar, none ends at {at(row)}")
     columns: dict[str, Any] = {"bar": bar}
     columns["asset"] = _codes(frame, "symbol", {name: asset for asset, name in enumerate(bars.symbols)}, at)
     columns["kind"] = _codes(frame, "kind", {name: FILL_KINDS.index(name) for name in ORDER_KINDS}, at)
-    columns["quantity"] = columns["rest"] = quantity = _numbers(frame, "quantity")
+    columns["quantity"] = columns["rest"] = quantity = numbers_of("quantity", frame["quantity"])
     is_size = np.isfinite(quantity) & (quantity != 0.0)
     refuse(~is_size, lambda row: f"quantity must be finite and not 0, was {quantity[row]} at {at(row)}")
+    _check_size("quantity", quantity, at)
     for name in PRICES:
         columns[name] = _price(frame, name, columns["kind"], at)
     _check_trails(columns["kind"], columns["trail"], columns["trail_rate"], at)
@@ -137,28 +137,22 @@ def _codes(frame: pd.DataFrame, name: str, known: dict[str, int], at: Place) -> 
     def text(row: int) -> str:
         value = frame[name].iloc[row]
         rule = "no bars for the symbol" if name == "symbol" else f"{name} must be one of {', '.join(known)}, was"
-        return f"{rule} {shown(value)} at {at(row)}{nearest(str(value), known)}"
+        return f"{rule} {shown(value)} at {at(row)}{nearest(value if isinstance(value, str) else '', known)}"
 
     refuse(numbers < 0, text)
     return numbers
 
 
-def _numbers(frame: pd.DataFrame, name: str) -> Floats:
-    """Return a column of numbers, NaN where they are missing; text is no number, even if it reads like one."""
-    import pandas as pd
-
-    column = frame[name]
-    kind = pd.api.types.infer_dtype(column, skipna=True)
-    if kind not in ("floating", "integer", "mixed-integer-float", "empty"):
-        raise InputError(f"{name} must be numbers, was {kind}")
-    return column.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
+def _check_size(name: str, values: Floats, at: Place) -> None:
+    rule = f"{name} must be at most {MOST:g} in size"
+    refuse(np.abs(values) > MOST, lambda row: f"{rule}, was {values[row]} at {at(row)}")
 
 
 def _price(frame: pd.DataFrame, name: str, kinds: Integers, at: Place) -> Floats:
     """Return a column of prices or distances after checking them against the kinds of the orders."""
     needing = [FILL_KINDS.index(kind) for kind in _NEEDED[name]]
     allowing = [*needing, TRAILING_STOP] if name in _TRAILING else needing
-    prices = _numbers(frame, name) if name in frame.columns else np.full(len(frame), np.nan)
+    prices = numbers_of(name, frame[name]) if name in frame.columns else np.full(len(frame), np.nan)
     is_given = ~np.isnan(prices)
     is_allowed, is_needed = _among(kinds, allowing), _among(kinds, needing)
     refuse(
@@ -171,6 +165,7 @@ def _price(frame: pd.DataFrame, name: str, kinds: Integers, at: Place) -> Floats
     else:
         is_right, rule = (prices > 0.0) & np.isfinite(prices), "positive and finite"
     refuse(is_given & ~is_right, lambda row: f"{name} must be {rule}, was {prices[row]} at {at(row)}")
+    _check_size(name, prices, at)
     return prices
 
 
@@ -200,8 +195,9 @@ def _times_in_force(frame: pd.DataFrame, at: Place) -> tuple[Integers, Integers]
 
     def text(row: int) -> str:
         value = frame["tif"].iloc[row]
-        rule = f"tif must be gtc, day, ioc, or bars:n with n from 1 to {_MOST_BARS}"
-        return f"{rule}, was {shown(value)} at {at(row)}{nearest(str(value), (*TIFS[:BARS], 'bars:n'))}"
+        rule = f"tif must be gtc, day, ioc, or bars:n with n from 1 to {MOST_BARS}"
+        known = nearest(value, (*TIFS[:BARS], "bars:n")) if isinstance(value, str) else ""
+        return f"{rule}, was {shown(value)} at {at(row)}{known}"
 
     refuse(parsed[:, 0] < 0, text)
     return parsed[:, 0], parsed[:, 1]
@@ -211,9 +207,9 @@ def _time_in_force(value: Any) -> tuple[int, int]:
     """Return number and bars of one time in force; (-1, 0): it is none."""
     if value in TIFS[:BARS]:
         return TIFS.index(value), 0
-    name, _, bars = str(value).partition(":")
-    is_count = name == "bars" and bars.isascii() and bars.isdigit() and len(bars) <= len(str(_MOST_BARS))
-    return (BARS, int(bars)) if is_count and 1 <= int(bars) <= _MOST_BARS else (-1, 0)
+    name, _, bars = value.partition(":") if isinstance(value, str) else ("", "", "")
+    is_count = name == "bars" and bars.isascii() and bars.isdigit() and len(bars) <= len(str(MOST_BARS))
+    return (BARS, int(bars)) if is_count and 1 <= int(bars) <= MOST_BARS else (-1, 0)
 
 
 def _ties(

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.errors import InputError, nearest
-from engine.panels import Floats
+from engine.errors import InputError
+from engine.panels import Floats, numbers
+from engine.settings import choice, whole
 
 METRICS = ("sharpe", "mean")
+_MOST_SPLITS = 20
 
 # Cells of one matrix [combinations, trials] held at a time: the memory stays within some ten of these.
 _CELLS = 1 << 20
@@ -85,8 +87,10 @@ def pbo(returns: ArrayLike, *, n_splits: int = 16, metric: str = "sharpe") -> Ov
     InputError
         Returns are not finite, or there are fewer than two trials or two bars a block; or a setting is wrong.
     """
-    panel = np.ascontiguousarray(returns, dtype=np.float64)
-    _check(panel, n_splits, metric)
+    choice("metric", metric, METRICS)
+    n_splits = whole("n_splits", n_splits, low=0)
+    panel = np.ascontiguousarray(numbers("returns", returns))
+    _check(panel, n_splits)
     center = panel.mean(axis=0) if metric == "sharpe" else np.zeros(panel.shape[1])
     edges = np.arange(n_splits) * panel.shape[0] // n_splits
     distance = panel - center
@@ -171,11 +175,9 @@ def _choice(one: Floats, other: Floats) -> tuple[Floats, NDArray[np.int64], Floa
     return np.log(rank / (one.shape[1] + 1 - rank)), chosen, one[rows, chosen], out
 
 
-def _check(panel: Floats, n_splits: int, metric: str) -> None:
-    if metric not in METRICS:
-        raise InputError(f"metric must be one of {', '.join(METRICS)}, was {metric!r}{nearest(metric, METRICS)}")
-    if n_splits % 2 or not 2 <= n_splits <= 20:
-        raise InputError(f"n_splits must be even and between 2 and 20, was {n_splits}")
+def _check(panel: Floats, n_splits: int) -> None:
+    if n_splits % 2 or not 2 <= n_splits <= _MOST_SPLITS:
+        raise InputError(f"n_splits must be even and between 2 and {_MOST_SPLITS}, was {n_splits}")
     if panel.ndim != 2 or panel.shape[1] < 2:
         raise InputError(f"returns must have two axes [n_bars, n_trials] and two trials, had shape {panel.shape}")
     if panel.shape[0] < 2 * n_splits:

@@ -11,7 +11,9 @@ from typing import Any, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bounds import MOST_LISTED, MOST_TRIALS
 from engine.errors import InputError
+from engine.settings import several, shown
 
 Parameters = dict[str, Any]
 Grid = Mapping[str, Iterable[Any]] | Iterable[Mapping[str, Any]]
@@ -34,15 +36,14 @@ class ParameterSets(Protocol):
 
 
 def sets_of(grid: Grid) -> ParameterSets:
-    """Return the parameter sets of a grid; raises `InputError` where it is none or has none."""
-    sets: ParameterSets
-    if isinstance(grid, Mapping):
-        sets = Combinations({name: _values(name, values) for name, values in grid.items()})
-    else:
-        sets = Rows(_rows(grid))
-    if not len(sets):
-        raise InputError("a sweep needs at least one parameter set, had none")
-    return sets
+    """Return the parameter sets of a grid; raises `InputError` where it is none, has none, or has too many."""
+    if not isinstance(grid, Mapping):
+        rows = rows_of(grid)
+        _check_size(len(rows))
+        return rows
+    values = {name: _values(name, given) for name, given in grid.items()}
+    _check_size(prod(map(len, values.values())) if values else 0)
+    return Combinations(values)
 
 
 class Combinations(Sequence[Parameters]):
@@ -102,19 +103,27 @@ class Rows(tuple[Parameters, ...]):
             return None
 
 
+def _check_size(n: int) -> None:
+    if n == 0:
+        raise InputError("a sweep needs at least one parameter set, had none")
+    if n > MOST_TRIALS:
+        raise InputError(f"a sweep must have at most {MOST_TRIALS} parameter sets, had {shown(n)}")
+
+
 def _values(name: str, values: Any) -> tuple[Any, ...]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InputError(f"grid[{name!r}] must be the values to try, was {values!r}")
-    return tuple(values)
+    if not isinstance(name, str):
+        raise InputError(f"a parameter's name must be a text, was {shown(name)}")
+    text = f"grid[{shown(name)}] must be the values to try, was {shown(values)}"
+    return tuple(several(text, values, most=MOST_LISTED))
 
 
-def _rows(grid: Any) -> Rows:
-    if isinstance(grid, (str, bytes)) or not isinstance(grid, Iterable):
-        raise InputError(f"grid must be parameter sets or the values of each parameter, was {grid!r}")
-    rows = list(grid)
+def rows_of(grid: Any) -> Rows:
+    """Return parameter sets that are given one by one; raises `InputError` naming one that is none."""
+    text = f"grid must be parameter sets or the values of each parameter, was {shown(grid)}"
+    rows = several(text, grid, most=MOST_LISTED)
     if not all(issubclass(kind, Mapping) for kind in set(map(type, rows))):
         wrong = next(row for row in rows if not isinstance(row, Mapping))
-        raise InputError(f"a parameter set must be a mapping such as {{'fast': 10}}, was {wrong!r}")
+        raise InputError(f"a parameter set must be a mapping such as {{'fast': 10}}, was {shown(wrong)}")
     return Rows(map(dict, rows))
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engine.account import Account
 from engine.actions import Actions, Events
 from engine.bars import Bars
+from engine.bounds import MOST, MOST_CCY
 from engine.costs import Costs
 from engine.decisions import TargetUnits, TargetWeights
 from engine.errors import InputError
@@ -22,6 +23,7 @@ from engine.kernels.scan import scan_nb
 from engine.kernels.state import (
     HOLDING,
     N_LISTS,
+    N_PASSES,
     QUEUED,
     STATE,
     UNPRICED,
@@ -35,12 +37,13 @@ from engine.kernels.state import (
 )
 from engine.kernels.streaming import opens_loop_nb
 from engine.orders import Orders
-from engine.panels import Floats, place, read_only
+from engine.panels import Floats, instant, place, read_only
 from engine.policy import Policy
 from engine.preparation import events_of, finer_of, market_of, rules_of
 from engine.records import CASH_FLOW, FILL, ORDER, REJECTION
 from engine.risk import Risk
 from engine.scratch import scratch
+from engine.settings import check_kind
 
 _NO_BARS = read_only(np.empty(0, dtype=np.int64))
 _NO_VALUES = np.empty(0)
@@ -50,6 +53,7 @@ _NO_ORDERS = np.empty(0, dtype=ORDER)
 # Books of a thread, by size; a few are enough for runs over the same markets.
 _BOOKS = threading.local()
 _MOST_BOOKS = 8
+_MOST_SQUARE = MOST_CCY * MOST_CCY
 _KINDS = (TargetWeights, TargetUnits, Orders, Policy)
 
 
@@ -148,12 +152,23 @@ class Setting:
         is_alone = self.bars.n_assets == 1 and self.events.bar.size == 0 and not self.market.has_gaps
         return is_alone and bool(self.rules["trades_at_opens"])
 
+    @property
+    def n_late(self) -> int:
+        """Bars of targets that wait for the latency to end: none waits for longer than there are bars."""
+        return min(int(self.rules.latency), self.bars.n_bars)
+
     def play(self, instructions: Instructions, capacity: Capacity = _NOTHING, curves: Curves | None = None) -> Played:
         """Return the state and the records after all bars; equal passes give equal bits.
 
         `curves` is room for the account's curves, made where none is given. Raises `InputError` naming a weight
-        that has no price to be sized with.
+        that has no price to be sized with, or the bar at which there is more money than a float can count.
         """
+        played = self._passed(instructions, capacity, curves)
+        if not _is_countable(played.curves):
+            self._refuse_money(instructions, played)
+        return played
+
+    def _passed(self, instructions: Instructions, capacity: Capacity, curves: Curves | None) -> Played:
         n_bars, n_assets = self.bars.close.shape
         if instructions.policy is not None:
             return instructions.policy.play(self, capacity)
@@ -164,7 +179,7 @@ class Setting:
         curves = new_curves(n_bars) if curves is None else curves
         orders = instructions.orders.copy() if instructions.orders.size else None
         n_orders = 0 if orders is None else orders.size
-        book = book_of(n_assets, n_orders, int(self.rules.latency), self.events.bar.size)
+        book = book_of(n_assets, n_orders, self.n_late, self.events.bar.size)
         records = capacity.records()
         plan = instructions.plan
         status, bar, asset = bar_loop_nb(
@@ -178,6 +193,20 @@ class Setting:
                 f"was {plan.values[row, asset]} for {at}"
             )
         return Played(book.state.copy(), book.mark.copy(), _NO_ORDERS if orders is None else orders, records, curves)
+
+    def _refuse_money(self, instructions: Instructions, played: Played) -> None:
+        """Raise the error of the first bar that ends with more money than can be counted, if there is one."""
+        if played.curves.cash.size == 0:
+            # A short pass keeps equity alone: which part of it grew too large takes another one.
+            played = self._passed(instructions, _NOTHING, new_curves(self.bars.n_bars))
+        is_wrong = ~(np.abs(np.array(played.curves)) <= MOST_CCY)
+        if is_wrong.any():
+            bar = int(np.argmax(is_wrong.any(axis=0)))
+            parts = ", ".join(f"{name} {values[bar]:g}" for name, values in played.curves._asdict().items())
+            raise InputError(
+                f"equity, cash and exposure must stay within {MOST_CCY:g} ccy, were {parts} at "
+                f"{instant(self.bars.bar_end[bar])}: sizes, prices or leverage are too large"
+            )
 
     def _play_opens(self, plan: Plan, curves: Curves | None) -> Played | None:
         """Return the state after all bars of one asset, or None where that takes the bar loop.
@@ -199,6 +228,16 @@ class Setting:
             curves,
         )
         return Played(state[0], np.array((mark,)), _NO_ORDERS, _NO_RECORDS, curves) if is_usual else None
+
+
+def _is_countable(curves: Curves) -> bool:
+    """Return whether money is surely within bounds: the sum of all squares is no larger than that of the bound.
+
+    One product a curve takes half a microsecond; looking at each bar would take three times that.
+    """
+    equity, exposure = curves.equity, curves.exposure
+    is_small = equity.dot(equity) <= _MOST_SQUARE
+    return bool(is_small and (exposure.size == 0 or exposure.dot(exposure) <= _MOST_SQUARE))
 
 
 def no_plan() -> Plan:
@@ -225,10 +264,12 @@ def instructions_of(decisions: object, bars: Bars) -> Instructions:
     counts = np.empty(values.shape[0], dtype=np.int64)
     wrong = scan_nb(values, counts)
     if wrong >= 0:
-        asset = int(np.argmax(np.isinf(values[wrong])))
+        asset = int(np.argmax(np.abs(values[wrong]) > MOST))
         at = place((wrong if rows is None else int(rows[wrong]), asset), bars.bar_end, bars.symbols)
-        name = "weights" if is_weight else "units"
-        raise InputError(f"{name} must be finite or NaN, was {values[wrong, asset]} for {at}")
+        name, rule = "weights" if is_weight else "units", "finite or NaN"
+        if np.isfinite(values[wrong, asset]):
+            rule = f"NaN or at most {MOST:g} in size"
+        raise InputError(f"{name} must be {rule}, was {values[wrong, asset]} for {at}")
     row = np.flatnonzero(counts)
     return Instructions(Plan(row if rows is None else rows[row], row, values, is_weight), _NO_ORDERS)
 
@@ -257,11 +298,5 @@ def new_book(n_assets: int, n_orders: int, latency: int, n_events: int) -> Book:
         live=scratch(n_orders, np.int64),
         group=scratch(n_assets + n_orders, QUEUED),
         due=scratch(n_events),
+        work=scratch((N_PASSES, n_assets)),
     )
-
-
-def check_kind(name: str, value: object, *kinds: type) -> None:
-    """Refuse a value that is of none of the kinds."""
-    if not isinstance(value, kinds):
-        wanted = " or ".join(f"{kind.__name__}(...)" for kind in kinds)
-        raise InputError(f"{name} must be {wanted}, was {type(value).__name__}")

@@ -35,15 +35,62 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bounds import MOST_MEMORY, MOST_ORDERS
 from engine.errors import InputError
-from engine.jit import is_compiling, kernel_of, step, user_function
-from engine.kernels.desk import BAR, COUNT, AccountSeen, BarsSeen, Desk, Seen, new_order_nb
+from engine.jit import is_compiling, kernel_of, user_function
+from engine.kernels.desk import BAR, COUNT, IS_FULL, AccountSeen, BarsSeen, Desk, Seen, new_desk
 from engine.kernels.state import DONE, TOO_MANY_ORDERS, WRONG_ORDER
-from engine.panels import place
-from engine.records import LIMIT, MARKET, ORDER, STOP, STOP_LIMIT, TARGET, TRAILING_STOP
+from engine.policy_faults import fault_text
+from engine.policy_function import plain_function
+from engine.policy_orders import (
+    NONE,
+    bracket,
+    cancel,
+    cancel_all,
+    cancel_asset,
+    is_filled,
+    is_open,
+    is_rejected,
+    limit,
+    market,
+    moc,
+    moo,
+    stop,
+    stop_limit,
+    target,
+    trailing_stop,
+    units_filled,
+)
+from engine.records import BARS, DAY, GTC, IOC
+from engine.settings import is_number, shown, whole
 
 if TYPE_CHECKING:
     from engine.play import Capacity, Played, Setting
+
+__all__ = [
+    "BARS",
+    "DAY",
+    "GTC",
+    "IOC",
+    "NONE",
+    "Policy",
+    "bracket",
+    "cancel",
+    "cancel_all",
+    "cancel_asset",
+    "is_filled",
+    "is_open",
+    "is_rejected",
+    "limit",
+    "market",
+    "moc",
+    "moo",
+    "stop",
+    "stop_limit",
+    "target",
+    "trailing_stop",
+    "units_filled",
+]
 
 Floats = NDArray[np.float64]
 Function = Callable[[int, BarsSeen, AccountSeen, Desk, Floats, Floats], None]
@@ -62,13 +109,14 @@ class Policy:
     parameters : mapping of name to number
         Handed to the function as float64[n], in this order.
     n_memory : int
-        How many numbers the function may keep from bar to bar.
+        How many numbers the function may keep from bar to bar, at most a million.
 
     Raises
     ------
     InputError
-        When it runs: the function does not compile (with its name, the line and what is not supported), looks
-        outside its arrays, or places what is no order.
+        It is no plain function of six arguments, or one that calls itself; a parameter is no number. When it runs: it
+        does not compile (with its name, the line and what is not supported), looks outside its arrays, raises an
+        error, places what is no order, or more than 8 million of them.
     """
 
     function: Function
@@ -76,13 +124,12 @@ class Policy:
     n_memory: int = 16
 
     def __post_init__(self) -> None:
-        if not callable(self.function):
-            raise InputError(f"a policy needs a function, was {type(self.function).__name__}")
-        if not isinstance(self.n_memory, int) or self.n_memory < 0:
-            raise InputError(f"n_memory must be zero or a positive whole number, was {self.n_memory!r}")
+        self.__dict__["function"] = plain_function(self.name, self.function)
+        self.__dict__["n_memory"] = whole("n_memory", self.n_memory, low=0, high=MOST_MEMORY)
+        if not isinstance(self.parameters, Mapping):
+            raise InputError(f"parameters must be a mapping of names to numbers, was {shown(self.parameters)}")
         for name, value in self.parameters.items():
-            if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-                raise InputError(f"a parameter of a policy must be a number, {name} was {value!r}")
+            _check_parameter(name, value)
 
     @property
     def name(self) -> str:
@@ -96,14 +143,16 @@ class Policy:
             played = self._play(setting, capacity, n_orders)
             if played is not None:
                 return played
-            n_orders *= 8
+            if n_orders == MOST_ORDERS:
+                raise InputError(f"policy {self.name!r} must place at most {MOST_ORDERS} orders in a run, placed more")
+            n_orders = min(8 * n_orders, MOST_ORDERS)
 
     def _play(self, setting: Setting, capacity: Capacity, n_orders: int) -> Played | None:
         from engine.play import Played, book_of, new_curves, no_plan
 
         n_bars, n_assets = setting.bars.close.shape
-        book = book_of(n_assets, n_orders, int(setting.rules.latency), setting.events.bar.size)
-        desk = Desk(np.empty(n_orders, dtype=ORDER), np.empty(n_assets), np.array([0, 0, 0, -1]))
+        book = book_of(n_assets, n_orders, setting.n_late, setting.events.bar.size)
+        desk = new_desk(n_orders, n_assets, book.live)
         seen = Seen(np.empty(n_assets), np.empty(n_assets), np.zeros(self.n_memory))
         parameters = np.array(list(self.parameters.values()), dtype=np.float64)
         records, curves = capacity.records(), new_curves(n_bars)
@@ -112,106 +161,49 @@ class Policy:
         function = compiled(self.function, self.name)
         try:
             status, bar, number = _loop(head, function, tail)(*head, function, *tail)
-        except IndexError:
-            bar = int(desk.numbers[BAR])
+        except Exception as error:
+            if desk.numbers[IS_FULL] == 1:
+                return None
+            bar = min(max(int(desk.numbers[BAR]), 0), n_bars - 1)
+            at = setting.bars.bar_end[bar]
+            if not isinstance(error, IndexError):
+                words = f"raised {type(error).__name__} at {at}{f': {error}' if str(error) else ''}"
+                raise InputError(f"policy {self.name!r} {words}") from error
             raise InputError(
-                f"policy {self.name!r} looked outside its arrays at {setting.bars.bar_end[bar]}: "
+                f"policy {self.name!r} looked outside its arrays at {at}: "
                 f"bars have rows 0 to t ({bar}) there, memory has {self.n_memory} places, "
                 f"parameters {parameters.size}, assets are 0 to {n_assets - 1}"
             ) from None
         if status == TOO_MANY_ORDERS:
             return None
         if status == WRONG_ORDER:
-            raise InputError(_wrong_order(self.name, desk.orders[number], setting, bar))
+            raise InputError(f"policy {self.name!r} {fault_text(desk, number, setting.bars, bar)}")
         assert status == DONE
         orders = desk.orders[: desk.numbers[COUNT]].copy()
         return Played(book.state.copy(), book.mark.copy(), orders, records, curves)
 
 
-@step
-def market(desk: Desk, asset: int, quantity: float) -> int:
-    """Order signed units at the next open; return the order's number."""
-    return new_order_nb(desk, asset, quantity, MARKET)
-
-
-@step
-def limit(desk: Desk, asset: int, quantity: float, limit_price: float) -> int:
-    """Order signed units at a price (ccy) or better; return the order's number."""
-    number = new_order_nb(desk, asset, quantity, LIMIT)
-    if number >= 0:
-        desk.orders[number]["limit_price"] = limit_price
-    return number
-
-
-@step
-def stop(desk: Desk, asset: int, quantity: float, stop_price: float) -> int:
-    """Order signed units once the market has moved to a price (ccy) against them; return the order's number."""
-    number = new_order_nb(desk, asset, quantity, STOP)
-    if number >= 0:
-        desk.orders[number]["stop_price"] = stop_price
-    return number
-
-
-@step
-def stop_limit(desk: Desk, asset: int, quantity: float, stop_price: float, limit_price: float) -> int:
-    """Order signed units at a limit once the market has reached a stop price (ccy); return the order's number."""
-    number = new_order_nb(desk, asset, quantity, STOP_LIMIT)
-    if number >= 0:
-        desk.orders[number]["stop_price"] = stop_price
-        desk.orders[number]["limit_price"] = limit_price
-    return number
-
-
-@step
-def trailing_stop(desk: Desk, asset: int, quantity: float, trail_rate: float) -> int:
-    """Order signed units at a stop that follows the best price at a fraction of it; return the order's number."""
-    number = new_order_nb(desk, asset, quantity, TRAILING_STOP)
-    if number >= 0:
-        desk.orders[number]["trail_rate"] = trail_rate
-    return number
-
-
-@step
-def target(desk: Desk, asset: int, units: float) -> None:
-    """Want signed units of an asset from the next open on, as `TargetUnits` does."""
-    if asset < 0 or asset >= desk.target.size or not abs(units) < np.inf:
-        # What is no target is an order that is none, which ends the run with its words.
-        new_order_nb(desk, asset, units, TARGET)
-    else:
-        desk.target[asset] = units
-
-
-@step
-def bracket(desk: Desk, asset: int, quantity: float, stop_price: float, limit_price: float) -> int:
-    """Order signed units at the next open, and with their fill a stop and a target of which one cancels the other.
-
-    Return the number of the entry; the stop has the next one, the target the one after that.
-    """
-    entry = new_order_nb(desk, asset, quantity, MARKET)
-    loss = stop(desk, asset, -quantity, stop_price)
-    profit = limit(desk, asset, -quantity, limit_price)
-    if profit >= 0:
-        desk.orders[loss]["parent"] = entry
-        desk.orders[profit]["parent"] = entry
-        desk.orders[loss]["oco_group"] = entry
-        desk.orders[profit]["oco_group"] = entry
-    return entry
+def _check_parameter(name: Any, value: Any) -> None:
+    if not isinstance(name, str):
+        raise InputError(f"a parameter's name must be a text, was {shown(name)}")
+    try:
+        is_held = is_number(value) and float(value) is not None
+    except OverflowError:
+        is_held = False
+    if not is_held:
+        raise InputError(f"a parameter of a policy must be a number, {name} was {shown(value)}")
 
 
 def compiled(function: Function, name: str) -> Any:
     """Return the compiled function, once a function; raises `InputError` with the line and what is not supported."""
     if not is_compiling():
         return function
-    key = getattr(function, "__code__", None)
-    if key is None:
-        raise InputError(f"policy {name!r} must be a plain function, was {type(function).__name__}")
     if function in _COMPILED:
         return _COMPILED[function]
-    from numba.core import errors
-
     try:
         _COMPILED[function] = user_function(function, _signature())
-    except errors.NumbaError as error:
+    except Exception as error:
+        # What Numba cannot compile ends in errors of many kinds, not all of them its own.
         raise InputError(_compile_error(name, function, str(error))) from None
     return _COMPILED[function]
 
@@ -229,7 +221,7 @@ def _signature() -> Any:
     line = np.empty(1)
     seen = numba.typeof(BarsSeen(panel, panel, panel, panel, panel))
     account = numba.typeof(AccountSeen(1.0, 1.0, line, line))
-    desk = numba.typeof(Desk(np.empty(1, dtype=ORDER), line, np.zeros(4, dtype=np.int64)))
+    desk = numba.typeof(new_desk(1, 1, np.empty(1, dtype=np.int64)))
     row = numba.typeof(line)
     return numba.types.void(numba.types.int64, seen, account, desk, row, row)
 
@@ -256,26 +248,11 @@ def _compile_error(name: str, function: Any, text: str) -> str:
         int(line) for file, line in re.findall(r'File "([^"]+)", line (\d+)', text) if code.co_filename.endswith(file)
     ]
     where = f"line {lines[-1] if lines else code.co_firstlineno} of {code.co_filename}"
-    said = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("During")]
-    telling = ("Unknown", "No impl", "Untyped", "Cannot", "Use of", "Invalid")
+    lines_said = (line.strip() for line in text.splitlines() if not line.startswith("During"))
+    said = [line for line in lines_said if any(map(str.isalnum, line))] or ["Numba gives no reason"]
+    telling = ("Unknown", "No impl", "No conversion", "Untyped", "Cannot", "Use of", "Invalid")
     what = next((line for line in said if line.startswith(telling)), said[-1])
     return (
         f"policy {name!r} does not compile, {where}: {what}; a policy may use numbers, arrays, loops, NumPy functions "
         "and the functions of engine.policy, and no other Python object"
-    )
-
-
-def _wrong_order(name: str, order: Any, setting: Setting, bar: int) -> str:
-    from engine.records import FILL_KINDS
-
-    asset = int(order["asset"])
-    kind = FILL_KINDS[order["kind"]] if 0 <= order["kind"] < len(FILL_KINDS) else f"kind {order['kind']}"
-    n_assets = setting.bars.n_assets
-    at = place((bar, asset), setting.bars.bar_end, setting.bars.symbols) if 0 <= asset < n_assets else f"asset {asset}"
-    prices = {key: float(order[key]) for key in ("limit_price", "stop_price", "trail", "trail_rate")}
-    given = ", ".join(f"{key} {value:g}" for key, value in prices.items() if not np.isnan(value))
-    return (
-        f"policy {name!r} placed what is no order: an order needs an asset, a quantity that is finite and not zero, "
-        f"the positive prices of its kind and a parent before it; was {kind} of "
-        f"{order['quantity']:g}{', ' + given if given else ''} for {at}"
     )

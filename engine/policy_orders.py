@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.bounds import MOST
 from engine.jit import kept_step
 from engine.kernels.desk import (
     BAR,
@@ -151,9 +152,9 @@ def trailing_stop(
     desk: Desk,
     asset: int,
     quantity: float,
-    trail_rate: float = _NAN,
-    trail: float = _NAN,
-    stop_price: float = _NAN,
+    trail_rate: float | None = None,
+    trail: float | None = None,
+    stop_price: float | None = None,
     tif: int = GTC,
     tif_bars: int = 0,
     parent: int = NONE,
@@ -164,8 +165,11 @@ def trailing_stop(
     It follows at `trail` (ccy) or at `trail_rate`, a fraction of the best price above 0 and below 1: one of the two.
     `stop_price` (ccy) is where it stands first; without one it begins from the close of bar t.
     """
+    rate = _NAN if trail_rate is None else trail_rate
+    distance = _NAN if trail is None else trail
+    level = _NAN if stop_price is None else stop_price
     return new_order_nb(
-        desk, asset, quantity, TRAILING_STOP, _NAN, stop_price, trail, trail_rate, tif, tif_bars, parent, oco_group
+        desk, asset, quantity, TRAILING_STOP, _NAN, level, distance, rate, tif, tif_bars, parent, oco_group
     )
 
 
@@ -184,7 +188,7 @@ def bracket(desk: Desk, asset: int, quantity: float, stop_price: float, limit_pr
 @kept_step
 def target(desk: Desk, asset: int, units: float) -> None:
     """Want signed units of an asset from the next open on, as `TargetUnits` does."""
-    if asset < 0 or asset >= desk.target.size or not abs(units) < np.inf:
+    if asset < 0 or asset >= desk.target.size or not abs(units) <= MOST:
         # What is no target is an order that is none, which ends the run with its words.
         new_order_nb(desk, asset, units, TARGET, _NAN, _NAN, _NAN, _NAN, GTC, 0, NONE, NONE)
     else:
@@ -232,7 +236,8 @@ def is_open(desk: Desk, number: int) -> bool:
     """
     if not is_known_nb(desk, number):
         return False
-    return desk.orders[number]["status"] == WAITING or desk.orders[number]["status"] == WORKING
+    status: int = desk.orders[number]["status"]
+    return status == WAITING or status == WORKING
 
 
 @kept_step
@@ -252,4 +257,5 @@ def units_filled(desk: Desk, number: int) -> float:
     """Return the signed units that an order has filled, in units of bar t."""
     if not is_known_nb(desk, number):
         return 0.0
-    return desk.orders[number]["quantity"] - desk.orders[number]["rest"]
+    units: float = desk.orders[number]["quantity"] - desk.orders[number]["rest"]
+    return units

@@ -17,10 +17,12 @@ from engine.costs import Costs
 from engine.errors import InputError
 from engine.execution import CASH_POLICIES, CHILDREN_FROM, INTRABAR_RULES, Execution
 from engine.kernels.liquidity import liquidity_nb
-from engine.kernels.state import CALENDAR, LIQUIDITY, MAX_TIERS, RULES, Finer, Market, Rules
+from engine.kernels.state import CALENDAR, LIQUIDITY, RULES, Finer, Market, Rules
 from engine.panels import place, read_only
 from engine.risk import Risk
+from engine.settings import check_kind
 
+# What is absent has the type of what is given, read-only too: another type is another loop to compile.
 _NO_NUMBERS = read_only(np.empty(0, dtype=np.int64))
 _NO_VALUES = read_only(np.empty(0, dtype=np.float64))
 _NO_PANEL = read_only(np.empty((0, 0), dtype=np.float64))
@@ -46,7 +48,8 @@ def market_of(
         _check_volumes(bars)
     liquidity = _NO_LIQUIDITY
     if costs.impact_coefficient > 0.0:
-        liquidity = _liquidity(bars, events, costs.impact_bars)
+        # A window of more bars than there are is never full.
+        liquidity = _liquidity(bars, events, min(costs.impact_bars, bars.n_bars))
     calendar = _NO_CALENDAR
     if has_nights or has_orders or costs.commission_tiers:
         calendar = _calendar(bars)
@@ -79,13 +82,14 @@ def finer_of(finer: Bars | None, bars: Bars, execution: Execution) -> Finer:
             raise InputError(
                 f"finer bars must stay within their bar, {name} was {found[where]} outside of {edge[where]} for {at}"
             )
-    return Finer(finer.open, finer.high, finer.low, finer.close, start, True)
+    return Finer(finer.open, finer.high, finer.low, finer.close, read_only(start), True)
 
 
 def events_of(actions: Actions | None, bars: Bars) -> Events:
     """Return the corporate actions of a run as a list."""
     if actions is None:
         return NO_EVENTS
+    check_kind("actions", actions, Actions)
     if actions.split.shape != bars.close.shape:
         raise InputError(f"actions must have the shape of the bars {bars.close.shape}, had {actions.split.shape}")
     return actions.events
@@ -96,6 +100,11 @@ def rules_of(account: Account, costs: Costs, execution: Execution, risk: Risk) -
     """Return the settings as plain numbers."""
     if execution.timing == "same_close" and execution.latency_bars > 0:
         raise InputError(f"latency_bars must be 0 with timing 'same_close', was {execution.latency_bars}")
+    if costs.slippage_ticks > 0.0 and execution.tick_size == 0.0:
+        raise InputError(
+            "slippage_ticks needs the size of a tick, such as Execution(tick_size=0.01); "
+            f"slippage_ticks was {costs.slippage_ticks} and tick_size 0.0"
+        )
     nightly = 1.0 / account.day_count
     has_risk = any(getattr(risk, field.name) for field in fields(risk))
     is_proportional = (
@@ -169,8 +178,6 @@ def rules_of(account: Account, costs: Costs, execution: Execution, risk: Risk) -
     )
     rules.n_tiers = len(costs.commission_tiers)
     if costs.commission_tiers:
-        if rules.n_tiers > MAX_TIERS:
-            raise InputError(f"commission_tiers must be at most {MAX_TIERS}, were {rules.n_tiers}")
         rules.tiers[: rules.n_tiers] = costs.commission_tiers
     return rules
 
@@ -198,7 +205,7 @@ def _liquidity(bars: Bars, events: Events, n_bars: int) -> NDArray[Any]:
         np.zeros(n_assets, dtype=np.int64),
         liquidity,
     )
-    return liquidity
+    return read_only(liquidity)
 
 
 def _calendar(bars: Bars) -> NDArray[Any]:
@@ -206,4 +213,4 @@ def _calendar(bars: Bars) -> NDArray[Any]:
     calendar["session"] = bars.bar_end.astype("datetime64[D]").astype(np.int64)
     calendar["month"] = bars.bar_end.astype("datetime64[M]").astype(np.int64)
     calendar["nights"] = np.diff(calendar["session"], prepend=calendar["session"][:1])
-    return calendar
+    return read_only(calendar)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from engine.account import Account
 from engine.costs import Costs
-from engine.errors import InputError, nearest
 from engine.execution import Execution
+from engine.settings import listed, shown
 
 
 def vectorbt() -> Execution:
@@ -167,6 +167,4 @@ def profile_account(name: str) -> Account:
 
 
 def _checked(name: str) -> str:
-    if name not in PROFILES:
-        raise InputError(f"there is no profile {name!r}{nearest(str(name), PROFILES)}")
-    return name
+    return listed(f"there is no profile {shown(name)}", name, PROFILES)

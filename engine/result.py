@@ -18,7 +18,8 @@ from engine.kernels.statistics import returns_nb
 from engine.metrics import Metrics
 from engine.panels import Floats
 from engine.play import Instructions, Played, Setting, new_curves
-from engine.trades import trades_of
+from engine.settings import choice
+from engine.trades import METHODS, trades_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,7 +173,7 @@ class Result:
 
     def trades_by(self, method: str) -> NDArray[Any]:
         """Return round trips where an exit closes the oldest lot (fifo), the newest (lifo) or all (average)."""
-        return self._run.trades_by(method)
+        return self._run.trades_by(choice("method", method, METHODS))
 
     @cached_property
     def drawdowns(self) -> NDArray[Any]:
@@ -247,7 +248,8 @@ class Result:
         """Return one row a trade: symbol, entry and exit (bar_end), then the fields of `records.TRADE`."""
         from engine.frames import trades_frame
 
-        return trades_frame(self, self.trades if method == "fifo" else self.trades_by(method))
+        is_default = choice("method", method, METHODS) == "fifo"
+        return trades_frame(self, self.trades if is_default else self.trades_by(method))
 
     def drawdowns_frame(self) -> pd.DataFrame:
         """Return one row a drawdown: peak, start, trough and end (bar_end), then depth and amounts."""

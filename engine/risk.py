@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from engine.panels import amount, number, whole
+from engine.settings import amount, number, whole
 
 _BELOW_ONE = math.nextafter(1.0, 0.0)
 

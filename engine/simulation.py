@@ -10,12 +10,12 @@ from engine.decisions import TargetUnits, TargetWeights
 from engine.errors import InputError
 from engine.execution import Execution
 from engine.orders import Orders
-from engine.panels import number
 from engine.play import Instructions, Setting, instructions_of
 from engine.policy import Policy
 from engine.result import Result
 from engine.risk import Risk
 from engine.rules.base import Rule
+from engine.settings import periods
 
 _ACCOUNT, _COSTS, _EXECUTION, _RISK = Account(), Costs(), Execution(), Risk()
 
@@ -70,8 +70,8 @@ def simulate(
 
 def play(setting: Setting, instructions: Instructions, periods_per_year: float) -> Result:
     """Return the result of a run that is checked and prepared."""
-    periods = number("periods_per_year", periods_per_year, low=1e-9, high=1e12, rule="positive and finite")
-    return Result(setting, instructions, setting.play(instructions), periods)
+    a_year = periods(periods_per_year)
+    return Result(setting, instructions, setting.play(instructions), a_year)
 
 
 __all__ = ["Decisions", "InputError", "play", "simulate"]

@@ -8,12 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.errors import InputError, nearest
+from engine.errors import InputError
 from engine.kernels import sweeping as column
 from engine.metrics import Metrics
 from engine.metrics import definitions as define
 from engine.metrics.undefined import _ROUNDING, ratio
 from engine.panels import Floats
+from engine.records import TRADE
+from engine.settings import listed, several, shown
+
+_MOST_NAMES = 1_000
 
 
 class Runs(NamedTuple):
@@ -157,21 +161,19 @@ def checked(names: Iterable[str] | None) -> tuple[str, ...]:
         return DEFAULT
     if isinstance(names, str):
         raise InputError(f"metrics must be several names such as ({names!r},), was {names!r}")
-    chosen = tuple(dict.fromkeys(names))
+    known = all_names()
+    given = several(f"metrics must be names such as ['sharpe'], was {shown(names)}", names, most=_MOST_NAMES)
+    chosen = tuple(dict.fromkeys(listed(f"no figure {shown(name)}", name, known) for name in given))
     if not chosen:
         raise InputError("metrics must name at least one figure, named none")
-    known = all_names()
-    for name in chosen:
-        if name not in known:
-            raise InputError(f"no figure {name!r}{nearest(str(name), known)}")
     return chosen
 
 
 def all_names() -> tuple[str, ...]:
     """Return all figures of a run by name."""
-    nothing = np.empty(0)
+    nothing, none = np.empty(0), np.empty(0, dtype=TRADE)
     return tuple(
-        Metrics(nothing, initial_cash=1.0, exposure=nothing, trades=nothing, n_fills=0.0, traded_value=0.0, costs=0.0)
+        Metrics(nothing, initial_cash=1.0, exposure=nothing, trades=none, n_fills=0.0, traded_value=0.0, costs=0.0)
     )
 
 

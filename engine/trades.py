@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.actions import Events
-from engine.errors import InputError, nearest
+from engine.errors import InputError
 from engine.kernels.lots import LOT, Lots, Splits, count_nb, trades_nb
 from engine.panels import Floats
 from engine.records import CASH_FLOW, CASH_IN_LIEU, FILL_KINDS, TRADE
+from engine.settings import choice
 
 METHODS = ("fifo", "lifo", "average")
 
@@ -63,8 +64,7 @@ def trades_of(
     InputError
         There is no such method, or high and low do not have the shape of the bars.
     """
-    if method not in METHODS:
-        raise InputError(f"method must be one of {', '.join(METHODS)}, was {method!r}{nearest(method, METHODS)}")
+    choice("method", method, METHODS)
     n_assets = mark.size
     none = np.empty((0, n_assets))
     highs, lows = (none if panel is None else panel for panel in (high, low))

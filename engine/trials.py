@@ -11,16 +11,18 @@ import numpy as np
 from engine.account import Account
 from engine.actions import Actions
 from engine.bars import Bars
+from engine.bounds import MOST_THREADS
 from engine.costs import Costs
 from engine.crossing_sweep import Crossings
-from engine.errors import InputError, nearest
+from engine.errors import InputError
 from engine.execution import Execution
 from engine.kernels.sweeping import N_SUMS
-from engine.panels import Floats, number, whole
-from engine.parameter_sets import Grid, Parameters, ParameterSets, Rows, sets_of
+from engine.panels import Floats, series_of
+from engine.parameter_sets import Combinations, Grid, Parameters, ParameterSets, Rows, rows_of, sets_of
 from engine.result import Result
 from engine.risk import Risk
 from engine.rules.base import Rule
+from engine.settings import check_function, listed, periods, shown, whole
 from engine.simulation import Decisions
 from engine.sweep_figures import Runs, are_sums_enough, asked_by, checked, figures_of
 from engine.sweeping import Chunks, Study, Trial
@@ -54,8 +56,20 @@ class Trials:
     _study: Study | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.n_done < 0:
-            self.__dict__["n_done"] = len(self.parameters)
+        if not isinstance(self.parameters, Sequence) or isinstance(self.parameters, (str, bytes)):
+            raise InputError(f"parameters must be a sequence of parameter sets, was {shown(self.parameters)}")
+        if not isinstance(self.parameters, (Combinations, Rows)):
+            self.__dict__["parameters"] = rows_of(self.parameters)
+        if not isinstance(self.metrics, Mapping):
+            raise InputError(f"metrics must be a mapping of names to figures, was {shown(self.metrics)}")
+        figures = {name: series_of(f"figures of {shown(name)}", values) for name, values in self.metrics.items()}
+        for name, values in figures.items():
+            if values.size != self.n:
+                raise InputError(f"there must be one {name} a parameter set ({self.n}), were {values.size}")
+        n_done = whole("n_done", self.n_done, low=-1)
+        if n_done > self.n:
+            raise InputError(f"n_done must be at most the number of trials ({self.n}), was {n_done}")
+        self.__dict__.update(metrics=figures, n_done=self.n if n_done < 0 else n_done)
 
     @property
     def n(self) -> int:
@@ -79,9 +93,7 @@ class Trials:
             There is no such figure; the nearest is named.
         """
         n = whole("n", n, low=1)
-        if by not in self.metrics:
-            raise InputError(f"trials have no figure {by!r}{nearest(by, self.metrics)}")
-        figures = self.metrics[by]
+        figures = self.metrics[listed(f"trials have no figure {shown(by)}", by, self.metrics)]
         # A NaN sorts last.
         order = np.argsort(-figures, kind="stable")[: min(n, int(np.count_nonzero(~np.isnan(figures))))]
         return Trials(
@@ -167,11 +179,14 @@ def sweep(
     """
     sets = sets_of(grid)
     names = checked(metrics)
-    n_threads = whole("n_threads", n_threads, low=1)
-    if not isinstance(rule, Rule) and not callable(rule):
-        raise InputError(f"rule must be a rule or a function of parameters, was {type(rule).__name__}")
-    periods = number("periods_per_year", periods_per_year, low=1e-9, high=1e12, rule="positive and finite")
-    study = Study(bars, rule, account, costs, execution, risk, actions, finer, periods)
+    n_threads = whole("n_threads", n_threads, low=1, high=MOST_THREADS)
+    if not isinstance(rule, Rule):
+        check_function("rule", rule, ("parameters",), otherwise="a rule or ")
+    if progress is not None:
+        check_function("progress", progress, ("n_done", "n_trials"))
+    if should_stop is not None:
+        check_function("should_stop", should_stop, ())
+    study = Study(bars, rule, account, costs, execution, risk, actions, finer, periods(periods_per_year))
     study.setting(None)
     chunks = Chunks(n_threads, len(sets), progress, should_stop)
     figures, n_done = _figures(study, sets, names, chunks)

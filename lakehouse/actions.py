@@ -8,12 +8,14 @@ at the previous close, which is what `core/corporate_actions` stores.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lakehouse.errors import BadRows
+from lakehouse.adjusting.conventions import Convention, cash_paid, is_on_previous_close
+from lakehouse.errors import BadRows, LakeError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,23 +41,40 @@ LARGEST_YIELD_WITH_SPLIT = 0.05
 """The largest dividend looked for beside a split on the same day."""
 
 
+Unexplained = Literal["refuse", "keep"]
+
+
 def derive_actions(
-    sessions: ArrayLike, close: ArrayLike, adjusted: ArrayLike, *, tolerance: float = 1e-9, symbol: str = ""
+    sessions: ArrayLike,
+    close: ArrayLike,
+    adjusted: ArrayLike,
+    *,
+    convention: Convention = "wiki",
+    tolerance: float = 1e-9,
+    decimals: int | None = None,
+    unexplained: Unexplained = "refuse",
+    symbol: str = "",
 ) -> pd.DataFrame:
     """Return the splits and dividends that explain an adjusted close.
 
-    With a[t] = adjusted[t] / close[t], the day's factor is k[t] = a[t-1] / a[t]. The convention is that of
-    Quandl and Alpha Vantage: k = close / (close + dividend) / split. A factor within `tolerance` of 1 is no
-    event, within `SPLIT_ROUNDING` of 1 / ratio a split, else a dividend = close * (1 / (k * split) - 1),
-    rounded to six decimals. Yahoo's convention (1 - dividend / previous close) is another one and must not be
-    read so.
+    With a[t] = adjusted[t] / close[t], the day's factor is k[t] = a[t-1] / a[t]. A factor as near to 1 as
+    rounding allows is no event, one as near to 1 / ratio (or within `SPLIT_ROUNDING`) a split, else a dividend
+    by the convention (`lakehouse.adjusting.conventions`; the wrong one is off by the day's price change).
+
+    A dividend is given with the fewest decimals, two to six, that rounding cannot tell from it.
 
     Parameters
     ----------
     sessions : datetime64[n_sessions], strictly increasing
     close : float64[n_sessions], as traded
     adjusted : float64[n_sessions], the same adjusted for splits and dividends
-    tolerance : the relative noise of `adjusted` from its rounding; well below the smallest yield to be found
+    convention : the vendor's, with which `adjusted` was made
+    tolerance : the relative noise of a day's factor: 2e-11 for twelve significant digits, 5e-7 for Yahoo's
+        single precision; well below the smallest yield to be found
+    decimals : to which `adjusted` is rounded, where it is; the noise of each day follows from its price
+    unexplained : a factor that is neither a known ratio nor an everyday dividend is refused, or kept: below 1 as
+        a dividend of any size, above 1 as a reverse split of any ratio. Either explains the prices exactly,
+        but a spin-off looks like that too, and so does an error of the vendor's
     symbol : named in errors
 
     Returns
@@ -66,12 +85,92 @@ def derive_actions(
     Raises
     ------
     BadRows : prices are not positive, or a factor is neither split nor dividend nor both.
+    LakeError : an unknown convention or way with the unexplained.
     """
     import pandas as pd
 
+    is_on_previous_close(convention)
+    if unexplained not in get_args(Unexplained):
+        raise LakeError(f"unexplained is 'refuse' or 'keep', was {unexplained!r}")
     days = np.asarray(sessions, dtype="datetime64[D]")
-    price = np.asarray(close, dtype=np.float64)
-    level = np.asarray(adjusted, dtype=np.float64)
+    price, level = _positive_prices(days, close, adjusted, symbol)
+    share = level / price
+    factor = share[:-1] / share[1:]
+    half_unit = 0.0 if decimals is None else 0.5 * 10.0**-decimals
+    noise = tolerance + half_unit * (1.0 / level[:-1] + 1.0 / level[1:])
+    found: list[tuple[np.datetime64, str, float]] = []
+    for at in np.flatnonzero(np.abs(factor - 1.0) > noise).tolist():
+        day = days[at + 1]
+        move = _Move(float(factor[at]), float(price[at]), float(price[at + 1]), float(noise[at]), convention)
+        split, cash = _explain(move, f"{symbol} at {day}", is_kept=unexplained == "keep")
+        if split != 1.0:
+            found.append((day, "split", split))
+        if cash > 0.0:
+            found.append((day, "dividend", cash))
+    return pd.DataFrame(
+        {
+            "ex_date": np.array([row[0] for row in found], dtype="datetime64[s]"),
+            "kind": pd.Series([row[1] for row in found], dtype="str"),
+            "value": np.array([row[2] for row in found], dtype=np.float64),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class _Move:
+    """One day's factor, the closes before and on it, and the factor's noise."""
+
+    factor: float
+    previous: float
+    close: float
+    noise: float
+    convention: str
+
+    def cash(self, split: float) -> float:
+        """Return the dividend per share as traded that is left beside a split."""
+        return cash_paid(self.factor, self.previous, self.close, split, self.convention) / split
+
+    def rounded_cash(self, split: float) -> float:
+        """Return that dividend with the fewest decimals that the noise cannot tell from it."""
+        cash = self.cash(split)
+        if is_on_previous_close(self.convention):
+            blur = self.previous * self.factor * self.noise
+        else:
+            blur = (self.close + cash) * self.noise
+        shortest = (round(cash, digits) for digits in range(2, 6))
+        return next((value for value in shortest if value > 0.0 and abs(value - cash) <= blur), round(cash, 6))
+
+
+def _explain(move: _Move, place: str, *, is_kept: bool) -> tuple[float, float]:
+    """Return (split ratio, dividend) of one day's factor; 1.0 and 0.0 where there is none."""
+    # near one of the rarer ratios lies almost any number as soon as the prices are rounded
+    ratios = np.array(SPLIT_RATIOS if move.noise <= SPLIT_ROUNDING else COMMON_SPLITS)
+    leftover = 1.0 / (move.factor * ratios) - 1.0
+    nearest = int(np.argmin(np.abs(leftover)))
+    if abs(leftover[nearest]) <= max(move.noise, SPLIT_ROUNDING):
+        return float(ratios[nearest]), 0.0
+    if 0.0 < 1.0 / move.factor - 1.0 <= LARGEST_PLAIN_YIELD:
+        return 1.0, move.rounded_cash(1.0)
+    common = np.array(COMMON_SPLITS)
+    beside = 1.0 / (move.factor * common) - 1.0
+    candidates = np.flatnonzero((beside > 0.0) & (beside <= LARGEST_YIELD_WITH_SPLIT))
+    if candidates.size and not is_kept:
+        best = float(common[candidates[np.argmin(beside[candidates])]])
+        return best, move.rounded_cash(best)
+    if is_kept:
+        return (1.0, move.rounded_cash(1.0)) if move.factor < 1.0 else (1.0 / move.factor, 0.0)
+    raise BadRows(
+        f"the adjusted close moves by a factor of {move.factor:.6g} beside the close for {place}; that is neither "
+        "a known split ratio nor a dividend: give splits and dividends as columns of their own",
+        rows=[{"place": place, "factor": move.factor, "close": move.close}],
+        rule="explained_adjustment",
+    )
+
+
+def _positive_prices(
+    days: NDArray[np.datetime64], close: ArrayLike, adjusted: ArrayLike, symbol: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    price, level = (np.asarray(values, dtype=np.float64) for values in (close, adjusted))
     bad = ~(np.isfinite(price) & np.isfinite(level) & (price > 0.0) & (level > 0.0))
     if bad.any():
         at = int(np.argmax(bad))
@@ -86,47 +185,7 @@ def derive_actions(
             rows=[row],
             rule="positive_prices",
         )
-    share = level / price
-    factor = share[:-1] / share[1:]
-    found: list[tuple[np.datetime64, str, float]] = []
-    for at in np.flatnonzero(np.abs(factor - 1.0) > tolerance).tolist():
-        day = days[at + 1]
-        split, cash = _explain(float(factor[at]), float(price[at + 1]), tolerance, f"{symbol} at {day}")
-        if split != 1.0:
-            found.append((day, "split", split))
-        if cash > 0.0:
-            found.append((day, "dividend", cash))
-    return pd.DataFrame(
-        {
-            "ex_date": np.array([row[0] for row in found], dtype="datetime64[s]"),
-            "kind": pd.Series([row[1] for row in found], dtype="str"),
-            "value": np.array([row[2] for row in found], dtype=np.float64),
-        }
-    )
-
-
-def _explain(factor: float, close: float, tolerance: float, place: str) -> tuple[float, float]:
-    """Return (split ratio, dividend) of one day's factor; 1.0 and 0.0 where there is none."""
-    ratios = np.array(SPLIT_RATIOS)
-    leftover = 1.0 / (factor * ratios) - 1.0
-    nearest = int(np.argmin(np.abs(leftover)))
-    if abs(leftover[nearest]) <= max(tolerance, SPLIT_ROUNDING):
-        return float(ratios[nearest]), 0.0
-    plain = 1.0 / factor - 1.0
-    if 0.0 < plain <= LARGEST_PLAIN_YIELD:
-        return 1.0, round(close * plain, 6)
-    common = np.array(COMMON_SPLITS)
-    beside = 1.0 / (factor * common) - 1.0
-    candidates = np.flatnonzero((beside > 0.0) & (beside <= LARGEST_YIELD_WITH_SPLIT))
-    if candidates.size:
-        best = candidates[np.argmin(beside[candidates])]
-        return float(common[best]), round(close * float(beside[best]), 6)
-    raise BadRows(
-        f"the adjusted close moves by a factor of {factor:.6g} beside the close for {place}; that is neither "
-        "a known split ratio nor a dividend: give splits and dividends as columns of their own",
-        rows=[{"place": place, "factor": factor, "close": close}],
-        rule="explained_adjustment",
-    )
+    return price, level
 
 
 def later_splits(sessions: ArrayLike, ex_dates: ArrayLike, ratios: ArrayLike) -> NDArray[np.float64]:

@@ -171,4 +171,31 @@ _SERIES = TableSchema(
     key=("name", "symbol", "about", "known_at"),
 )
 
-CORE_TABLES = (_DAILY_BARS, _MINUTE_BARS, _TRADES, _QUOTES, _CORPORATE_ACTIONS, _UNIVERSE, _FUNDAMENTALS, _SERIES)
+_LISTINGS = TableSchema(
+    "core/listings",
+    "Which security a symbol meant when: a row for each symbol of a security, over [start, end).",
+    (
+        Column("security_id", "string", "permanent name of the security, never given to another"),
+        SYMBOL,
+        Column("name", "string", "name of the security or its company", nullable=True),
+        Column("exchange", "string", "where it is listed, as the source writes it", nullable=True),
+        Column("start", "date", "first day under the symbol, as far as is known"),
+        Column("end", "date", "first day no longer under the symbol; null while it is", nullable=True),
+        KNOWN_AT,
+        Column("end_known_at", "timestamp", "when we could first have known the end", nullable=True),
+        SOURCE,
+    ),
+    key=("security_id", "symbol", "start"),
+)
+
+CORE_TABLES = (
+    _DAILY_BARS,
+    _MINUTE_BARS,
+    _TRADES,
+    _QUOTES,
+    _CORPORATE_ACTIONS,
+    _UNIVERSE,
+    _LISTINGS,
+    _FUNDAMENTALS,
+    _SERIES,
+)

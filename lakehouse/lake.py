@@ -99,15 +99,15 @@ class Lake:
     ) -> Commit:
         """As `replace`, for rows that come piece by piece because memory does not hold them all.
 
-        The same rows give the same files as in `replace`. A piece may hold any number of rows in any order, but
-        none that belongs before a row of an earlier piece: all rows of one partition come before the next
-        partition's, and within it those of lower keys first (`lakehouse.intraday.in_key_order` sorts a partition
-        that fits into memory). Rows are written as they come, to files nobody sees, and the table is locked only
-        afterwards: a slow or failing source keeps nobody waiting and changes nothing.
+        The same rows give the same files as in `replace`. A piece may hold any number of rows in any order, but none
+        that belongs before a row of an earlier piece: all rows of one partition come before the next partition's, and
+        within it those of lower keys first (`lakehouse.sorting.in_key_order` sorts what fits into memory). Rows are
+        written as they come, to files nobody sees, and the table is locked only afterwards: a slow or failing source
+        keeps nobody waiting and changes nothing.
 
-        Memory holds one piece and two row groups (131,072 rows each). What limits a partition is the disk, which
-        needs room for it twice while it is replaced; `replace` holds all rows about three times, and 2 GiB of text
-        in a column are the most it takes (33 million rows with a snapshot's id each).
+        Memory holds one piece and two row groups (65,536 rows each). What limits a partition is the disk, which needs
+        room for it twice while it is replaced. `replace` holds all rows up to three times, and sorts no more than
+        2 GiB of text a column, 33 million rows with a snapshot's id each.
 
         Raises as `replace`; BadRows also for pieces that are not in order.
         """

@@ -7,7 +7,9 @@ Which row wins, where several tell of the same symbol:
 1. between sources, the last listed one that has bars of the symbol wins the symbol whole, so that one history
    never mixes two vendors;
 2. within a source, the snapshot known later wins the (symbol, session), and an action on an ex-date that a
-   later snapshot covers stands only if that snapshot still has it.
+   later snapshot covers stands only if that snapshot still has it. Only an answer that could have carried the
+   action covers it: one of bars and actions the days of its own bars, one of actions alone the days it was
+   asked for, where all of it is there. An answer of bars alone says nothing about actions.
 
 When a row is known: a bar at its session's close; an action at the open of its ex-date's session. Splits and
 dividends are announced earlier, but no source here says when, and the open is when nobody can still be
@@ -27,6 +29,7 @@ from lakehouse.actions import per_share_held
 from lakehouse.calendar import month_range, session_close, session_from, session_open, sessions
 from lakehouse.errors import BadName, BadRows, SourceError
 from lakehouse.schemas import TABLES
+from lakehouse.sources.answered import asked_symbols, covered_days, covered_kinds
 from lakehouse.sources.base import BAR_COLUMNS, Parsed, check_symbol, empty_actions, empty_bars
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 _ORIGIN = ("source", "snapshot_id", "snapshot_known_at")
 _N_SAMPLE = 10
+_Part = tuple[Mapping[str, Any], Parsed]
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,10 @@ def normalize(
 
     Parameters
     ----------
-    parts : manifest rows (of raw/snapshots; source, snapshot_id and known_at are read), each with its parsed
-        answer. Give all snapshots of the configured sources, whatever months are asked for, so that every
-        month sees the same winner between two sources.
+    parts : manifest rows (of raw/snapshots), each with its parsed answer; source, snapshot_id and known_at are
+        needed, dataset, request, symbol, first_session and last_session tell which actions an answer covers.
+        Give all snapshots of the configured sources, whatever months are asked for, so that every month sees
+        the same winner between two sources.
     exchange : the calendar the sessions belong to, e.g. XNYS
     months : like "2000-03"; rows of other months are left out
     sources : in rising precedence; by default in order of appearance
@@ -93,7 +98,7 @@ def normalize(
         bars, actions = (frame[frame["symbol"].isin(list(symbols))] for frame in (bars, actions))
     _check_symbols(pd.concat([bars["symbol"], actions["symbol"]]).unique())
     bars, actions = _winning_source(bars, actions, order)
-    covered = _coverage(bars)
+    covered = _coverage(given, bars, actions)
     bars = _latest_bars(bars)
     actions, n_withdrawn = _latest_actions(actions, covered)
     bars = _in_months(bars, "session", months)
@@ -116,18 +121,22 @@ def normalize(
 
 
 def _with_origin(row: Mapping[str, Any], frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
     if row["source"] not in order:
         raise SourceError(f"snapshot {row['snapshot_id']} is of source {row['source']!r}; known: {', '.join(order)}")
+    return frame.assign(**_origin(row))
+
+
+def _origin(row: Mapping[str, Any]) -> dict[str, Any]:
+    import pandas as pd
+
     known_at = pd.Timestamp(row["known_at"])
     if known_at.tzinfo is None:
         known_at = known_at.tz_localize("UTC")  # the manifest's times are UTC
-    return frame.assign(
-        source=str(row["source"]),
-        snapshot_id=str(row["snapshot_id"]),
-        snapshot_known_at=known_at.tz_convert("UTC").as_unit("us"),
-    )
+    return {
+        "source": str(row["source"]),
+        "snapshot_id": str(row["snapshot_id"]),
+        "snapshot_known_at": known_at.tz_convert("UTC").as_unit("us"),
+    }
 
 
 def _stack(frames: Sequence[pd.DataFrame], empty: pd.DataFrame) -> pd.DataFrame:
@@ -172,7 +181,8 @@ def _winning_source(
 
 def _latest_bars(bars: pd.DataFrame) -> pd.DataFrame:
     """Keep, for each (symbol, session), the row of the snapshot known last; refuse a key twice in one."""
-    twice = bars.duplicated(["symbol", "session", "snapshot_id"], keep=False)
+    # The same bytes may be read again in another way; known later, that reading counts.
+    twice = bars.duplicated(["symbol", "session", "snapshot_id", "snapshot_known_at"], keep=False)
     if twice.any():
         first = bars[twice].sort_values(["symbol", "session"], kind="stable")
         raise BadRows(
@@ -184,10 +194,28 @@ def _latest_bars(bars: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates(["symbol", "session"], keep="last").reset_index(drop=True)
 
 
-def _coverage(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return the first and last session each snapshot has of each symbol."""
-    spans = bars.groupby(["symbol", "snapshot_id", "snapshot_known_at"], sort=True)["session"]
-    return spans.agg(first="min", last="max").reset_index()
+def _coverage(given: Sequence[_Part], bars: pd.DataFrame, actions: pd.DataFrame) -> pd.DataFrame:
+    """Return which actions each snapshot would have: by symbol and kind, with ex-dates in (first, last].
+
+    `is_apart` marks answers of actions alone, of which several, known at one time, may tell one story.
+    """
+    import pandas as pd
+
+    spans = bars.groupby(["symbol", *_ORIGIN], sort=True)["session"].agg(first="min", last="max").reset_index()
+    told = [{**_origin(row), "kind": kind} for row, _ in given for kind in covered_kinds(row)]
+    kinds = pd.DataFrame(told, columns=[*_ORIGIN, "kind"]).drop_duplicates()
+    none = spans.iloc[:0].assign(kind=pd.Series(dtype="str"))
+    spans = spans.merge(kinds, on=list(_ORIGIN)) if len(kinds) else none
+    apart = [
+        {**_origin(row), "symbol": symbol, "kind": kind, "first": first, "last": last}
+        for row, parsed in given
+        if (days := covered_days(row, len(parsed.actions))) is not None
+        for first, last in [(pd.Timestamp(days[0]) - pd.Timedelta(days=1), pd.Timestamp(days[1]))]
+        for symbol in (asked_symbols(row) or actions["symbol"].unique().tolist())
+        for kind in covered_kinds(row)
+    ]
+    spans = spans.assign(is_apart=False)
+    return pd.concat([spans, pd.DataFrame(apart).assign(is_apart=True)], ignore_index=True) if apart else spans
 
 
 def _latest_actions(actions: pd.DataFrame, covered: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -195,10 +223,11 @@ def _latest_actions(actions: pd.DataFrame, covered: pd.DataFrame) -> tuple[pd.Da
     key = ["symbol", "ex_date", "kind"]
     ordered = actions.sort_values([*key, "snapshot_known_at", "snapshot_id"], kind="stable")
     latest = ordered.drop_duplicates(key, keep="last").reset_index(drop=True)
-    pairs = latest.reset_index(names="row").merge(covered, on="symbol", suffixes=("", "_other"))
+    pairs = latest.reset_index(names="row").merge(covered, on=["symbol", "kind", "source"], suffixes=("", "_other"))
     newer = (pairs["snapshot_known_at_other"] > pairs["snapshot_known_at"]) | (
         (pairs["snapshot_known_at_other"] == pairs["snapshot_known_at"])
         & (pairs["snapshot_id_other"] > pairs["snapshot_id"])
+        & ~pairs["is_apart"].astype(bool)
     )
     inside = (pairs["first"] < pairs["ex_date"]) & (pairs["ex_date"] <= pairs["last"])
     withdrawn = pairs.loc[newer & inside, "row"].unique()
@@ -263,8 +292,11 @@ def _actions_table(actions: pd.DataFrame, exchange: str) -> pa.Table:
     actions = actions.sort_values(["symbol", "ex_date", "kind"], kind="stable")
     days = actions["ex_date"].to_numpy().astype("datetime64[D]")
     opens = session_open(exchange, session_from(exchange, days.tolist())).tz_convert(None).to_numpy()
-    nowhere = np.full(len(days), None)
-    return _table("core/corporate_actions", actions, ex_date=days, known_at=opens, pay_date=nowhere)
+    if "pay_date" in actions:
+        paid = actions["pay_date"].to_numpy().astype("datetime64[D]")
+    else:
+        paid = np.full(len(days), "NaT", dtype="datetime64[D]")
+    return _table("core/corporate_actions", actions, ex_date=days, known_at=opens, pay_date=paid)
 
 
 def _table(name: str, frame: pd.DataFrame, **columns: np.ndarray[Any, Any]) -> pa.Table:

@@ -46,7 +46,7 @@ def scan(
     return rows.select(names)
 
 
-def in_key_order(home: Path, table: TableSchema, version: int, partitions: Sequence[str | None]) -> Iterator[pa.Table]:
+def sorted_pieces(home: Path, table: TableSchema, version: int, partitions: Sequence[str | None]) -> Iterator[pa.Table]:
     """Yield the rows of partitions, sorted by partition and key, in pieces of whole values of the key's first column.
 
     Files that overlap must be read side by side; a piece holds about `_PIECE_ROWS` rows, or all of one value.

@@ -31,10 +31,7 @@ def conform(rows: pa.Table | pd.DataFrame, table: TableSchema) -> pa.Table:
     BadRows : a value that does not fit, a null where none is allowed, a key twice, a
         partition that is not the row's month. Carries the first offending rows.
     """
-    arrow = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
-    _check_columns(arrow, table)
-    columns = [_column(arrow, table, field) for field in table.schema]
-    result = pa.Table.from_arrays(columns, schema=table.schema)
+    result = typed(rows, table)
     order = sort_columns(table)
     is_increasing = _is_increasing(result, order)
     if not is_increasing:
@@ -44,6 +41,13 @@ def conform(rows: pa.Table | pd.DataFrame, table: TableSchema) -> pa.Table:
     if not (is_increasing and key_decides_partition(table)):
         _check_keys(result, table)
     return result.combine_chunks()
+
+
+def typed(rows: pa.Table | pd.DataFrame, table: TableSchema) -> pa.Table:
+    """Return the rows in the table's exact schema, in the order given; what `conform` does first."""
+    arrow = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
+    _check_columns(arrow, table)
+    return pa.Table.from_arrays([_column(arrow, table, field) for field in table.schema], schema=table.schema)
 
 
 def key_decides_partition(table: TableSchema) -> bool:
@@ -177,12 +181,27 @@ def _type_hint(given: pa.DataType, wanted: pa.DataType) -> str:
 
 
 def _check_months(rows: pa.Table, table: TableSchema) -> None:
-    if table.partition_by is None or table.month_of is None or not rows.num_rows:
+    if table.partition_by is None or table.month_of is None or _has_its_months(rows, table):
         return
     wrong = pc.not_equal(pc.strftime(rows.column(table.month_of), format="%Y-%m"), rows.column(table.partition_by))
     if pc.any(wrong).as_py():
         text = f"{table.partition_by} is not the month of {table.month_of}"
         raise bad_rows(table, text, "partition", rows.filter(wrong))
+
+
+def _has_its_months(rows: pa.Table, table: TableSchema) -> bool:
+    """Return whether the first and last time of each partition of sorted rows are in its month: so all are.
+
+    Formatting the month of every row took two thirds of the time of writing minutes.
+    """
+    start = 0
+    for count in pc.value_counts(rows.column(table.partition_by)).to_pylist():
+        ends = pc.min_max(rows.column(table.month_of).slice(start, count["counts"]))
+        months = {pc.strftime(ends[end], format="%Y-%m").as_py() for end in ("min", "max")}
+        if months != {count["values"]}:
+            return False
+        start += count["counts"]
+    return True
 
 
 def _check_keys(rows: pa.Table, table: TableSchema) -> None:

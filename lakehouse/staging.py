@@ -91,7 +91,8 @@ class StagedFiles:
             make_folder(self._path)
             name = f"part{STAGING_MARK}{os.getpid()}-{threading.get_ident()}-{len(self._stages)}"
             self._stages.append(self._path / name)
-            self._open = _StagedFile(self._stages[-1], self._table, partition, rows.schema)
+            with storage_errors(self._stages[-1], rows.nbytes):
+                self._open = _StagedFile(self._stages[-1], self._table, partition, rows.schema)
         self._open.add(rows)
 
     def close(self) -> None:
@@ -130,7 +131,11 @@ class _StagedFile:
         self.partition = partition
         self._table, self._stage = table, stage
         self._sink = _HashingSink(stage)
-        self._writer = pq.ParquetWriter(self._sink, schema, **WRITING)
+        try:
+            self._writer = pq.ParquetWriter(self._sink, schema, **WRITING)
+        except BaseException:
+            self._sink.close()
+            raise
         self._rest: list[pa.Table] = []
         self._parts: list[dict[str, Any]] = []
 
@@ -156,9 +161,9 @@ class _StagedFile:
         return self._stage, file, digest
 
     def abandon(self) -> None:
-        with contextlib.suppress(OSError):
-            self._writer.close()
-        self._sink.close()
+        for part in (self._writer, self._sink):
+            with contextlib.suppress(OSError):
+                part.close()
 
     def _write(self, rows: pa.Table) -> None:
         # One chunk a column: where pages end depends on where chunks end.

@@ -14,7 +14,7 @@ from lakehouse.errors import LakeError
 from lakehouse.locks import table_lock
 from lakehouse.parquet import DataFile, dataset
 from lakehouse.paths import lock_path, table_path
-from lakehouse.reading import in_key_order
+from lakehouse.reading import sorted_pieces
 from lakehouse.records import Commit, OnStep
 from lakehouse.rows import bad_rows, conform, key_decides_partition, partition_values, split
 from lakehouse.schemas import TableSchema
@@ -88,7 +88,7 @@ def compact(
         if not scattered:
             protocol.sync_commit(path, delta.version())
             return Commit(table.name, delta.version(), 0, False)
-        pieces = in_key_order(home, table, delta.version(), scattered)
+        pieces = sorted_pieces(home, table, delta.version(), scattered)
         some = [name for name in scattered if name is not None]
         with staged(path, table, pieces, some, on_step) as files:
             batch_id = f"compact {delta.version()}"
@@ -180,6 +180,9 @@ def _refuse_known_keys(path: Path, table: TableSchema, delta: DeltaTable, rows: 
         return
     first = table.key[0]
     same = pc.field(first).isin(rows.column(first).unique())
+    for name in table.key[1:]:
+        ends = pc.min_max(rows.column(name))
+        same = same & (pc.field(name) >= ends["min"]) & (pc.field(name) <= ends["max"])
     if table.partition_by is not None and key_decides_partition(table):
         same = same & pc.field(table.partition_by).isin(rows.column(table.partition_by).unique())
     held = dataset(path, protocol.live_files(delta, table), table, same)

@@ -71,7 +71,7 @@ def import_daily_files(
     parts = [(_manifest(answer), parsed) for _, answer, parsed in read]
     tables = normalize(parts, exchange=config.exchange, months=months, sources=[SOURCE])
     lake = Lake(config.home)
-    new = [answer for file, answer, _ in read if _is_new(lake, file, answer)]
+    new = [answer for _, answer, _ in read if _is_new(lake, answer)]
     symbols = _symbols(tables.bars.to_pandas(), tables.actions.to_pandas())
     if dry_run:
         return {"symbols": symbols, "notes": []}
@@ -137,28 +137,12 @@ def _check_calendar(read: Sequence[tuple[Path, Answer, Parsed]], exchange: str) 
             )
 
 
-def _is_new(lake: Lake, file: Path, answer: Answer) -> bool:
-    """Return whether the lake does not hold these bytes.
-
-    Raises
-    ------
-    ImportRefused : it holds them, but read by another mapping.
-    """
+def _is_new(lake: Lake, answer: Answer) -> bool:
+    """Return whether the lake does not hold these bytes as they are read here; of several readings the last counts."""
     import json
 
     same_bytes = [row for row in lake.snapshots.find(SOURCE, DATASET) if row["snapshot_id"] == answer.snapshot_id]
-    readings = [_reading(json.loads(row["request"])) for row in same_bytes]
-    mine = _reading(answer.request)
-    if mine in readings:
-        return False
-    for reading in readings:
-        names = (reading["columns"]["symbol"], mine["columns"]["symbol"])
-        if names[0] == names[1] or not all(name.startswith("=") for name in names):
-            raise ImportRefused(
-                f"{file.name} was imported before with another mapping or other options. To read it in another way,"
-                " add an empty line at its end and import it again: of two files the later one counts"
-            )
-    return True
+    return not same_bytes or _reading(json.loads(same_bytes[-1]["request"])) != _reading(answer.request)
 
 
 def _reading(request: Mapping[str, Any]) -> dict[str, Any]:

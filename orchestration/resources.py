@@ -18,6 +18,9 @@ def resources_for(config: Settings) -> dict[str, dg.ConfigurableResource]:
         "lake": LakeResource(home=str(config.home)),
         "tracking": TrackingResource(home=str(config.home)),
         "vendors": VendorsResource(
-            sources=list(config.sources), symbols=list(config.symbols), exchange=config.exchange
+            sources=list(config.sources),
+            symbols=list(config.symbols),
+            exchange=config.exchange,
+            options=config.options,
         ),
     }

@@ -5,10 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from assets.core import BARS
 from assets.features import FEATURES
-from assets.raw import LIVE
 from assets.resources import LakeResource, VendorsResource
+from lakehouse.sources.catalogue import BARS, entry_of, filling
 from orchestration.jobs import refresh
 
 # One clock for every exchange: at half past six in New York each of them has closed its session of the day.
@@ -36,14 +35,15 @@ def nightly(
     """Ask for one run over the months from the week before the last stored session to the last closed one."""
     from lakehouse.calendar import month_keys
 
-    live = [source for source in vendors.sources if source in LIVE]
-    if not live:
+    if not any(entry_of(entry).vendor.is_live for entry in vendors.sources):
         return dg.SkipReason(
             f"sources {', '.join(vendors.sources)} publish no new sessions; name a live one in quantlake.yaml"
             " (sources: [yahoo])"
         )
     last_closed = last_closed_session(vendors.exchange, context.scheduled_execution_time.astimezone(UTC))
-    last_stored = _last_stored(lake, live)
+    live = list(dict.fromkeys(entry.source for entry in filling(BARS, vendors.sources) if entry.vendor.is_live))
+    # Without a live source of daily bars nothing tells which nights were missed: each asks for its last week.
+    last_stored = _last_stored(lake, live) if live else last_closed - timedelta(days=1)
     if last_stored is None:
         return dg.SkipReason(
             f"the lake holds no bars of {', '.join(live)} yet: materialize the months wanted with job `refresh` once,"

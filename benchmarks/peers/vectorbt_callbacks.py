@@ -140,7 +140,7 @@ def by_portfolio(job: Job, case: Case) -> Figures:
         freq="1D",
         **more,
     )
-    return portfolio_figures(portfolio, case, "numba")
+    return portfolio_figures(portfolio, case)
 
 
 def by_kernel(job: Job, case: Case) -> Figures:

@@ -1,7 +1,7 @@
 """vectorbt's side by `Portfolio.from_signals` and `Portfolio.from_orders`, with Numba or with its Rust engine.
 
-Three figures are taken of each run (final equity, Sharpe ratio, maximum drawdown) by its compiled functions,
-since its accessors wrap them in milliseconds of objects; orders are counted. Frames are made beforehand.
+Three figures are taken of each run by the Portfolio's methods (final equity, Sharpe ratio, maximum drawdown), and its
+orders are counted. Frames are made beforehand.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def signals(engine: str) -> Callable[[Case], Run]:
                     max_orders=max(int(np.count_nonzero(is_changed)), 1),
                     **_terms(case, engine),
                 )
-                parts.append(portfolio_figures(portfolio, case, engine))
+                parts.append(portfolio_figures(portfolio, case))
             return joined(parts)
 
         return run
@@ -76,7 +76,7 @@ def guarded(engine: str) -> Callable[[Case], Run]:
                 max_orders=room,
                 **_terms(case, engine),
             )
-            return portfolio_figures(portfolio, case, engine)
+            return portfolio_figures(portfolio, case)
 
         return run
 
@@ -134,7 +134,7 @@ def weight_orders(engine: str) -> Callable[[Case], Run]:
                 max_orders=int(np.count_nonzero(~np.isnan(size))),
                 **_terms(case, engine),
             )
-            return portfolio_figures(portfolio, case, engine)
+            return portfolio_figures(portfolio, case)
 
         return run
 
@@ -188,23 +188,14 @@ def _ordered(case: Case, engine: str, close: Any, size: Floats, price: Floats, n
     portfolio = _portfolio().from_orders(
         close, size, size_type="targetamount", price=price, max_orders=n_orders, **_terms(case, engine)
     )
-    return portfolio_figures(portfolio, case, engine)
+    return portfolio_figures(portfolio, case)
 
 
-def portfolio_figures(portfolio: Any, case: Case, engine: str) -> Figures:
-    """Return the figures of a Portfolio, by its value and its compiled functions."""
-    from vectorbt.returns import dispatch
-
-    value = portfolio.value().to_numpy()
-    value = value.reshape(len(value), -1)
-    returns = np.empty_like(value)
-    returns[0] = value[0] / case.cash - 1.0
-    np.divide(value[1:], value[:-1], out=returns[1:])
-    returns[1:] -= 1.0
-    sharpe = dispatch.sharpe_ratio(returns, case.periods, engine=engine)
-    dispatch.max_drawdown(returns, engine=engine)
-    n_runs = value.shape[1]
-    # Where cash is shared, orders are one group's, whichever asset they are of.
-    records = portfolio.order_records
-    column = records["col"] if n_runs > 1 else np.zeros(len(records), dtype=np.int64)
-    return Figures(value[-1], np.bincount(column, minlength=n_runs), sharpe)
+def portfolio_figures(portfolio: Any, case: Case) -> Figures:
+    """Return the figures of a Portfolio by its own methods."""
+    portfolio.max_drawdown()
+    sharpe = portfolio.sharpe_ratio(year_freq=f"{case.periods:.0f} days")
+    equity, n_orders, sharpe = (
+        np.atleast_1d(np.asarray(values)) for values in (portfolio.final_value(), portfolio.orders.count(), sharpe)
+    )
+    return Figures(equity, n_orders, sharpe)

@@ -6,24 +6,22 @@ import contextlib
 import io
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.account import Account
 from engine.adapters.comparison import PEER_FILL, PeerResult, refuse, require
-from engine.adapters.settings import check_charged, check_execution, check_whole_axis, last_bar
+from engine.adapters.settings import check_charged, check_execution, check_parts, check_whole_axis, last_bar
 from engine.bars import Bars
 from engine.costs import Costs
 from engine.decisions import TargetUnits
 from engine.errors import InputError
 from engine.execution import Execution
+from engine.orders import Orders
 from engine.profiles import profile
 from engine.records import GTC, LIMIT, MARKET, MOO, STOP, STOP_LIMIT
-
-if TYPE_CHECKING:
-    from engine.orders import Orders
 
 PEER = "backtesting.py"
 _CHARGED = ("commission_bps", "commission_per_share")
@@ -60,8 +58,10 @@ def run(
         backtesting is not installed, has no such order, cost or setting, or refuses an order: a stop loss and a
         take profit must lie on their sides of the entry's price, for a market order of the decision's close.
     """
-    account, costs = account or Account(), costs or Costs()
-    execution = execution or profile(PEER)
+    check_parts(bars, decisions, (TargetUnits, Orders), account, costs, execution)
+    account = Account() if account is None else account
+    costs = Costs() if costs is None else costs
+    execution = profile(PEER) if execution is None else execution
     package = require("backtesting", needed_by="engine.adapters.backtesting_py")
     refuse(bars.n_assets != 1, PEER, f"{bars.n_assets} assets; it trades one")
     check_whole_axis(PEER, bars)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.account import Account
 from engine.adapters.comparison import PEER_FILL, PeerResult, refuse, require
-from engine.adapters.settings import check_charged, check_execution, check_whole_axis, last_bar
+from engine.adapters.settings import check_charged, check_execution, check_parts, check_whole_axis, last_bar
 from engine.bars import Bars
 from engine.costs import Costs
 from engine.decisions import TargetUnits
 from engine.execution import Execution
+from engine.orders import Orders
 from engine.profiles import profile
 from engine.records import GTC, LIMIT, MARKET, MOC, MOO, STOP, STOP_LIMIT, TRAILING_STOP
-
-if TYPE_CHECKING:
-    from engine.orders import Orders
 
 PEER = "backtrader"
 _CHARGED = ("commission_bps", "commission_per_share", "spread_bps", "slippage_bps", "slippage_ticks")
@@ -54,8 +52,10 @@ def run(
     InputError
         backtrader is not installed, or has no such order, cost or setting.
     """
-    account, costs = account or Account(), costs or Costs()
-    execution = execution or profile("backtrader")
+    check_parts(bars, decisions, (TargetUnits, Orders), account, costs, execution)
+    account = Account() if account is None else account
+    costs = Costs() if costs is None else costs
+    execution = profile("backtrader") if execution is None else execution
     bt = require("backtrader", needed_by="engine.adapters.backtrader")
     check_whole_axis(PEER, bars)
     check_charged(PEER, costs, _CHARGED)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InputError
-from engine.panels import Floats
+from engine.panels import Floats, records_of, series_of
+from engine.settings import check_kind, number, shown
 
 # One execution of a peer.
 PEER_FILL = np.dtype(
@@ -49,11 +50,22 @@ class PeerResult:
         Ccy at each bar's end, as the package itself states it.
     fills : PEER_FILL[n_fills]
         In the order in which the package executed them.
+
+    Raises
+    ------
+    InputError
+        Equity is no series of numbers, or fills are no records of these fields.
     """
 
     peer: str
     equity: Floats
     fills: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.peer, str):
+            raise InputError(f"peer must be the name of a package, was {shown(self.peer)}")
+        self.__dict__["equity"] = series_of("equity", self.equity)
+        records_of("fills", self.fills, PEER_FILL.names or ())
 
 
 @dataclass(frozen=True)
@@ -92,8 +104,9 @@ class Comparison:
 
     def agrees(self, tolerance: float = 1e-9) -> bool:
         """Return whether both sides have the same fills and no figure differs by more than the tolerance."""
+        most = number("tolerance", tolerance, low=0.0, rule="zero or positive")
         alone = self.n_only_ours + self.n_only_theirs
-        return alone == 0 and max(self.equity, self.quantity, self.price, self.commission) <= tolerance
+        return alone == 0 and max(self.equity, self.quantity, self.price, self.commission) <= most
 
     def __str__(self) -> str:
         """Return the figures, and the fills that stand on one side, a line each."""
@@ -117,9 +130,11 @@ def compare(result: Run, peer: PeerResult) -> Comparison:
     Raises
     ------
     InputError
-        The two runs have different numbers of bars.
+        The two runs have different numbers of bars, or one of them is something else.
     """
-    theirs_equity = np.asarray(peer.equity, dtype=np.float64)
+    check_kind("peer", peer, PeerResult)
+    _check_run(result)
+    theirs_equity = peer.equity
     if result.equity.shape != theirs_equity.shape:
         raise InputError(
             f"runs must have the same number of bars, ours had {result.equity.size}, {peer.peer} {theirs_equity.size}"
@@ -160,6 +175,13 @@ def refuse(is_refused: bool, peer: str, what: str) -> None:
     """Raise `InputError` where a peer has no such thing."""
     if is_refused:
         raise InputError(f"{peer} cannot be asked to run this: {what}")
+
+
+def _check_run(run: Any) -> None:
+    if isinstance(run, type) or not all(hasattr(run, name) for name in ("equity", "fills", "symbols")):
+        raise InputError(f"result must be what `simulate` returns, was {type(run).__name__}")
+    series_of("equity", run.equity)
+    records_of("fills", run.fills, PEER_FILL.names or ())
 
 
 def _ours(fills: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.account import Account
 from engine.adapters.comparison import PEER_FILL, PeerResult, refuse, require
-from engine.adapters.settings import check_charged, check_execution, check_whole_axis
+from engine.adapters.settings import check_charged, check_execution, check_parts, check_whole_axis
 from engine.bars import Bars
 from engine.costs import Costs
 from engine.decisions import TargetUnits, TargetWeights
@@ -56,8 +56,11 @@ def run(
     InputError
         vectorbt is not installed, or has no such cost, level or setting.
     """
-    account, costs, risk = account or Account(), costs or Costs(), risk or Risk()
-    execution = execution or profile(PEER)
+    check_parts(bars, decisions, (TargetUnits, TargetWeights), account, costs, execution, risk=risk)
+    account = Account() if account is None else account
+    costs = Costs() if costs is None else costs
+    risk = Risk() if risk is None else risk
+    execution = profile(PEER) if execution is None else execution
     vbt = require("vectorbt", needed_by="engine.adapters.vectorbt")
     check_whole_axis(PEER, bars)
     check_charged(PEER, costs, _CHARGED)

@@ -10,8 +10,9 @@ import json
 import math
 import subprocess
 import tempfile
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +20,16 @@ from numpy.typing import NDArray
 from engine.account import Account
 from engine.actions import Actions
 from engine.adapters.comparison import PEER_FILL, PeerResult, refuse
-from engine.adapters.settings import check_charged, check_execution, check_whole_axis, last_bar
+from engine.adapters.settings import check_charged, check_execution, check_parts, check_whole_axis, last_bar
 from engine.bars import Bars
 from engine.costs import Costs
 from engine.decisions import TargetUnits
 from engine.errors import InputError
 from engine.execution import Execution
+from engine.orders import Orders
 from engine.profiles import profile, profile_account, profile_costs
 from engine.records import LIMIT, MARKET, STOP, STOP_LIMIT
-
-if TYPE_CHECKING:
-    from engine.orders import Orders
+from engine.settings import shown
 
 PEER = "zipline"
 _CHARGED = (
@@ -75,9 +75,12 @@ def run(
     InputError
         The interpreter or zipline is missing, or it has no such order, cost, action or setting.
     """
-    account = account or profile_account(PEER)
-    costs = costs or profile_costs(PEER)
-    execution = execution or profile(PEER)
+    check_parts(bars, decisions, (TargetUnits, Orders), account, costs, execution, actions=actions)
+    if not isinstance(python, (str, PathLike)):
+        raise InputError(f"python must be the path of an interpreter, was {shown(python)}")
+    account = profile_account(PEER) if account is None else account
+    costs = profile_costs(PEER) if costs is None else costs
+    execution = profile(PEER) if execution is None else execution
     check_whole_axis(PEER, bars)
     check_charged(PEER, costs, _CHARGED)
     check_execution(PEER, execution, profile(PEER), free=("participation_rate",))

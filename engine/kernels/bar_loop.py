@@ -15,7 +15,7 @@ from engine.kernels.lifecycle import accept_nb, expire_nb
 from engine.kernels.margin import call_margin_nb
 from engine.kernels.marking import mark_held_nb, mark_stretch_nb
 from engine.kernels.moments import trade_moment_nb
-from engine.kernels.reset import reset_nb
+from engine.kernels.reset import expect_orders_nb, reset_nb
 from engine.kernels.state import (
     BAR_END,
     DONE,
@@ -36,6 +36,7 @@ from engine.kernels.state import (
     Records,
     Rules,
 )
+from engine.kernels.waiting import first_met_bar_nb
 
 
 @kernel
@@ -98,11 +99,15 @@ def run_bars_nb(
     policy has asked for in vain, as `Desk` says; (TOO_MANY_ORDERS, bar, 0) where a policy needs more room.
     """
     n_bars = market.close.shape[0]
-    reset_nb(book, orders, rules)
+    reset_nb(book, rules)
+    if policy is None and orders is not None:
+        expect_orders_nb(book, orders)
     event, decision, t = 0, 0, 0
     while t < n_bars:
         if policy is None and is_quiet_nb(book, rules):
             end = next_busy_bar_nb(book, events, plan, orders, event, decision, n_bars)
+            if rules.has_risk and book.state.n_held > 0:
+                end = t if finer.is_used else first_met_bar_nb(book, market, t, end, rules)
             if end > t:
                 mark_stretch_nb(book, market, t, end, curves_out)
                 t = end
@@ -181,7 +186,7 @@ def end_bar_nb(
     unpriced = -1
     if decision < plan.bar.size and plan.bar[decision] == t:
         if not is_called:
-            unpriced = decide_nb(book, market.close, plan, decision, equity, t, rules)
+            unpriced = decide_nb(book, market, plan, decision, equity, t, rules)
         decision += 1
     if policy is not None and desk is not None and seen is not None and parameters is not None:
         expire_nb(book, market, desk.orders, False, t, rules)
@@ -206,12 +211,12 @@ def is_moment_nb(book: Book, orders: np.ndarray | None, moment: int, rules: Rule
 
 @step
 def is_quiet_nb(book: Book, rules: Rules) -> bool:
-    """Return whether nothing can happen before the next event or decision."""
+    """Return whether nothing can happen before the next event or decision, but for what levels of Risk do."""
     if book.state.n_pending + book.state.n_live + book.state.n_late + book.state.n_liquidations > 0:
         return False
     if rules.has_financing or book.state.n_unpaid > 0:
         return False
-    return book.state.n_held == 0 or not (rules.has_risk or rules.maintenance_margin > 0.0)
+    return book.state.n_held == 0 or rules.maintenance_margin == 0.0
 
 
 @step

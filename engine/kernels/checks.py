@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from engine.bounds import LEAST, MOST
 from engine.jit import kernel
 from engine.kernels.state import Floats, Integers
 
@@ -14,17 +13,17 @@ FINE, HAS_GAPS, WRONG = 0, 1, 2
 def check_bars_nb(open_: Floats, high: Floats, low: Floats, close: Floats, volume: Floats) -> int:
     """Return whether the values of bars, each float64[n_bars x n_assets], follow the rules, and if some are missing.
 
-    A bar is there if 0 < low <= open, close <= high < inf, and missing if all four are NaN, for which both
-    comparisons are false; anything else is wrong, as is a volume below 0 or infinite. No branch inside the loop,
+    A bar is there if LEAST <= low <= open, close <= high <= MOST, and missing if all four are NaN, for which both
+    comparisons are false; anything else is wrong, as is a volume below 0 or above MOST. No branch inside the loop,
     so that it runs on several values at once.
     """
     n_missing, n_wrong = 0, 0
     for i in range(close.size):
         o, h, lo, c, v = open_[i], high[i], low[i], close[i], volume[i]
-        is_there = (lo > 0.0) & (lo <= o) & (lo <= c) & (o <= h) & (c <= h) & (h < np.inf)
+        is_there = (lo >= LEAST) & (lo <= o) & (lo <= c) & (o <= h) & (c <= h) & (h <= MOST)
         is_missing = (o != o) & (h != h) & (lo != lo) & (c != c)
         n_missing += is_missing
-        n_wrong += (not (is_there | is_missing)) | (v < 0.0) | (v == np.inf)
+        n_wrong += (not (is_there | is_missing)) | (v < 0.0) | (v > MOST)
     if n_wrong > 0:
         return WRONG
     return HAS_GAPS if n_missing > 0 else FINE

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.jit import step
+from engine.bounds import MOST
+from engine.jit import kept_step, step
 from engine.kernels.deciding import want_nb
 from engine.kernels.lifecycle import end_order_nb, has_ended_nb, price_now_nb
 from engine.kernels.state import BEFORE, Book, Floats, Integers, Market, Rules
@@ -90,9 +91,8 @@ def new_desk(n_orders: int, n_assets: int, live: Integers) -> Desk:
     """Return an empty desk with room for so many orders; `live` is the list of the book of the run."""
     numbers = np.zeros(CULPRIT + 1, dtype=np.int64)
     numbers[CANCEL_BAR] = -1
-    orders = np.zeros(n_orders, dtype=ORDER)
-    orders["parent"] = -1
-    return Desk(orders, np.empty(n_orders, dtype=np.int64), live, np.empty(n_assets), numbers)
+    orders, cancelled = np.empty(n_orders, dtype=ORDER), np.empty(n_orders, dtype=np.int64)
+    return Desk(orders, cancelled, live, np.empty(n_assets), numbers)
 
 
 @step
@@ -154,12 +154,12 @@ def note_fault_nb(desk: Desk, fault: int, culprit: int) -> None:
 
 @step
 def fault_of_nb(orders: np.ndarray, number: int, n_assets: int) -> int:
-    """Return what is wrong with an order, or FINE: it has an asset, a size, the prices of its kind, a time, its ties."""
+    """Return what is wrong with an order, or FINE: asset, size, the prices of its kind, time in force and ties fit."""
     order = orders[number]
     kind = order["kind"]
     if order["asset"] < 0 or order["asset"] >= n_assets:
         return WRONG_ASSET
-    if not abs(order["quantity"]) < np.inf or order["quantity"] == 0.0:
+    if not abs(order["quantity"]) <= MOST or order["quantity"] == 0.0:
         return WRONG_QUANTITY
     if kind < MARKET or kind > TRAILING_STOP:
         return WRONG_KIND
@@ -181,8 +181,8 @@ def fault_of_nb(orders: np.ndarray, number: int, n_assets: int) -> int:
 
 @step
 def is_price_nb(price: float) -> bool:
-    """Return whether a price is positive and finite."""
-    return price > 0.0 and price < np.inf
+    """Return whether a price is positive and no larger than one of a bar."""
+    return price > 0.0 and price <= MOST
 
 
 @step
@@ -236,7 +236,16 @@ def cancel_due_nb(book: Book, market: Market, desk: Desk, t: int, rules: Rules) 
             end_order_nb(book, desk.orders, number, CANCELLED, BEFORE, t + 1, now, rules)
 
 
-@step
+@kept_step
+def field_nb(value: float) -> int:
+    """Return a value as it fits a field of whole numbers; -2, which is wrong in each of them, where it does not."""
+    if not -_MOST <= value <= _MOST:
+        return -2
+    whole = int(value)
+    return whole if whole == value else -2
+
+
+@kept_step
 def new_order_nb(
     desk: Desk,
     asset: int,
@@ -251,27 +260,27 @@ def new_order_nb(
     parent: int,
     oco_group: int,
 ) -> int:
-    """Write an order that has done nothing yet and return its number; -1: no room (the run starts anew)."""
+    """Write an order that has done nothing yet and return its number; without room for it the run starts anew."""
     number = desk.numbers[COUNT]
     if number < 0 or number >= desk.orders.size:
         desk.numbers[IS_FULL] = 1
-        return -1
+        # An error and not a number that says so: a policy that orders in a loop of its own might never end.
+        raise OverflowError("no room for another order")
     desk.numbers[COUNT] = number + 1
     desk.cancelled[number] = -1
     order = desk.orders[number]
     order["bar"] = desk.numbers[BAR]
-    order["asset"] = asset
+    order["asset"] = field_nb(asset)
     order["kind"] = kind
     order["quantity"] = quantity
     order["limit_price"] = limit_price
     order["stop_price"] = stop_price
     order["trail"] = trail
     order["trail_rate"] = trail_rate
-    # What does not fit into its field must not turn into something else there.
-    order["tif"] = min(max(tif, -_MOST), _MOST)
-    order["tif_bars"] = min(max(tif_bars, -_MOST), _MOST)
-    order["oco_group"] = oco_group
-    order["parent"] = parent
+    order["tif"] = field_nb(tif)
+    order["tif_bars"] = field_nb(tif_bars)
+    order["oco_group"] = field_nb(oco_group)
+    order["parent"] = field_nb(parent)
     order["status"] = WAITING
     order["is_triggered"] = 0
     order["active_bar"] = -1
@@ -285,11 +294,11 @@ def new_order_nb(
     order["tiers"] = 0.0
     order["is_group_filled"] = 0
     order["began"] = BEFORE
-    order["begin_price"] = np.nan
+    order["begin_price"] = 0.0
     return number
 
 
-@step
+@kept_step
 def is_known_nb(desk: Desk, number: int) -> bool:
     """Return whether an order of that number was placed; where it was not, the run ends with the bar."""
     if number >= 0 and number < desk.numbers[COUNT]:

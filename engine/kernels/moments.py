@@ -14,6 +14,7 @@ from engine.kernels.cash import DUST, affordable_share_nb, queue_nb
 from engine.kernels.due import fillable_nb, is_due_nb, is_group_queued_nb
 from engine.kernels.levels import risk_profit_nb, risk_stop_nb
 from engine.kernels.lifecycle import end_order_nb, take_fill_nb
+from engine.kernels.rebalancing import is_rebalance_nb, rebalance_nb
 from engine.kernels.state import (
     AT_OPEN,
     BEFORE,
@@ -71,6 +72,8 @@ def trade_moment_nb(
 ) -> None:
     """Fill all that a moment fills at prices of bar t; `book` and `orders` are modified in place."""
     n_queued = 0
+    if moment == OPENING and rules.timing == NEXT_OPEN and is_rebalance_nb(book, market, rules):
+        n_queued = rebalance_nb(book, market, t, rules, records_out)
     share = 1.0
     # What fills at a close lets its children begin with the next bar.
     began = AT_OPEN if moment == OPENING else BEFORE

@@ -9,7 +9,7 @@ from engine.kernels.state import Book, Rules
 
 
 @step
-def reset_nb(book: Book, orders: np.ndarray | None, rules: Rules) -> None:
+def reset_nb(book: Book, rules: Rules) -> None:
     """Put the book into its state before the first bar; scratch and lists are left as they are."""
     state = book.state
     state.cash = rules.cash
@@ -73,8 +73,12 @@ def reset_nb(book: Book, orders: np.ndarray | None, rules: Rules) -> None:
             book.late[i, asset] = np.nan
     for i in range(book.due.size):
         book.due[i] = 0.0
-    if orders is not None:
-        state.n_orders = orders.size
-        for number in range(orders.size):
-            if orders[number]["parent"] >= 0:
-                state.n_children += 1
+
+
+@step
+def expect_orders_nb(book: Book, orders: np.ndarray) -> None:
+    """Count the orders that are given in advance, and those of them that wait for a parent."""
+    book.state.n_orders = orders.size
+    for number in range(orders.size):
+        if orders[number]["parent"] >= 0:
+            book.state.n_children += 1

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bounds import MOST_TIERS
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -60,9 +62,6 @@ class Plan(NamedTuple):
     is_weight: bool
 
 
-# As many tiers as a schedule of commissions may have.
-MAX_TIERS = 12
-
 # Settings of account, costs, execution and risk as plain numbers; rates are fractions.
 RULES = np.dtype(
     [
@@ -114,7 +113,7 @@ RULES = np.dtype(
         ("is_proportional", np.bool_),  # a commission without tiers, minimum and maximum
         ("trades_at_opens", np.bool_),  # what is decided fills at the next open, and nothing else ever happens
         ("n_tiers", np.int64),
-        ("tiers", np.float64, (MAX_TIERS, 2)),  # units a month from which, ccy a share
+        ("tiers", np.float64, (MOST_TIERS, 2)),  # units a month from which, ccy a share
     ],
     align=True,
 )
@@ -140,6 +139,8 @@ class Curves(NamedTuple):
 # Rows of Book.lists: assets held, where each stands there, with a pending target, short, to be looked into.
 HELD, HELD_AT, PENDING, SHORT, AGENDA = range(5)
 N_LISTS = 5
+# Rows of Book.work.
+N_PASSES = 8
 
 # The account, the sums of what it paid (ccy), and the lengths of its lists and of its records.
 STATE = np.dtype(
@@ -243,3 +244,4 @@ class Book(NamedTuple):
     live: Integers  # [n_orders] numbers of the orders that have not ended, ascending
     group: NDArray[Any]  # [n_assets + n_orders] QUEUED, scratch
     due: Floats  # [n_events] dividends of the events, ccy, until they are paid
+    work: Floats  # [N_PASSES, n_assets] what passes over all assets leave each other, scratch

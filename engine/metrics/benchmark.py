@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike
 
 from engine.kernels.statistics import covariance_nb, mean_and_variance_nb
 from engine.metrics import definitions as define
-from engine.metrics.series import lanes_of, series_of
+from engine.metrics.series import lanes_of, rate
 from engine.metrics.undefined import NO_VARIANCE, ONE_RETURN, Undefined, ratio, spread
+from engine.panels import series_of
+from engine.settings import periods
 
 _FLAT = "no variance in the benchmark's returns"
 
@@ -23,6 +25,7 @@ def benchmark_metrics(
     benchmark) x periods, arithmetic as the Sharpe ratio is (Jensen 1968). information_ratio and tracking_error: the
     Sharpe ratio and the volatility of return - benchmark. correlation: Pearson's.
     """
+    free, a_year = rate("risk_free_rate", risk_free_rate), periods(periods_per_year)
     own = series_of("returns", returns)
     other = series_of("benchmark", benchmark, own.size)
     lanes = lanes_of()
@@ -35,10 +38,10 @@ def benchmark_metrics(
     deviation, deviation_other = spread(mean, second), spread(mean_other, second_other)
     slope = ratio(joint, second_other if deviation_other != 0.0 else 0.0, _FLAT) if n > 1 else Undefined(ONE_RETURN)
     return {
-        "alpha": _alpha(mean - risk_free_rate, slope, mean_other - risk_free_rate, periods_per_year),
+        "alpha": _alpha(mean - free, slope, mean_other - free, a_year),
         "beta": slope,
-        "information_ratio": _information(mean_active, second_active, n, periods_per_year),
-        "tracking_error": define.annual_volatility(second_active, n, periods_per_year),
+        "information_ratio": _information(mean_active, second_active, n, a_year),
+        "tracking_error": define.annual_volatility(second_active, n, a_year),
         "correlation": _correlation(joint, deviation, deviation_other, n),
     }
 

@@ -8,8 +8,9 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from engine.metrics.mapping import Metrics
-from engine.metrics.series import series_of, wealth_of
+from engine.metrics.series import initial, wealth_of
 from engine.metrics.trading import traded_value
+from engine.panels import records_of, series_of
 
 
 def metrics(
@@ -45,13 +46,13 @@ def metrics(
     Raises
     ------
     InputError
-        A series does not have one axis, or not one value a return.
+        A series does not hold numbers on one axis, or not one a return; trades or fills are no records of these.
     """
     series = series_of("returns", returns)
     n_bars = series.size
     wealth = wealth_of(series) if equity is None else series_of("equity", equity, n_bars)
     if initial_cash is not None:
-        first = float(initial_cash)
+        first = initial(initial_cash)
     elif equity is None or n_bars == 0:
         first = 1.0
     else:
@@ -62,7 +63,7 @@ def metrics(
         returns=series,
         exposure=None if exposure is None else series_of("exposure", exposure, n_bars),
         trades=trades,
-        n_fills=None if fills is None else fills.size,
+        n_fills=None if fills is None else records_of("fills", fills, ("quantity", "price")).size,
         traded_value=None if fills is None else traded_value(fills),
         benchmark=None if benchmark is None else series_of("benchmark", benchmark, n_bars),
         periods_per_year=periods_per_year,

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.drawdowns import average_drawdown, drawdowns_of, longest_drawdown_bars, max_drawdown_bars_of
-from engine.errors import nearest
+from engine.errors import UnknownFigure, nearest
 from engine.kernels.statistics import drawdown_nb, mean_and_variance_nb, moments_nb, partial_moments_nb
 from engine.metrics import definitions as define
 from engine.metrics.benchmark import benchmark_metrics
-from engine.metrics.series import lanes_of, returns_of
-from engine.metrics.trading import mean_exposure, time_in_market, trade_metrics, turnover_of
+from engine.metrics.series import initial, lanes_of, returns_of
+from engine.metrics.trading import OF_TRADES, mean_exposure, time_in_market, trade_metrics, turnover_of
 from engine.metrics.undefined import Undefined
-from engine.panels import Floats
+from engine.panels import Floats, records_of, series_of
+from engine.settings import LARGEST, number, periods, shown
 
 
 class Metrics(Mapping[str, float]):
@@ -47,6 +48,12 @@ class Metrics(Mapping[str, float]):
         Its return of each bar: adds alpha, beta and the like.
     periods_per_year : float
         Bars a year.
+
+    Raises
+    ------
+    InputError
+        An argument is none of these; `UnknownFigure`, which is a `KeyError` too, where a figure is asked for that is
+        not there.
     """
 
     __slots__ = (
@@ -79,25 +86,27 @@ class Metrics(Mapping[str, float]):
         benchmark: Floats | None = None,
         periods_per_year: float = 252.0,
     ) -> None:
-        self._equity = equity
-        self._initial_cash = initial_cash
-        self._returns = returns
-        self._exposure = exposure
-        self._trades = trades
-        self._n_fills = n_fills
-        self._traded_value = traded_value
-        self._costs = costs
-        self._benchmark = benchmark
-        self._periods = periods_per_year
+        self._equity = series_of("equity", equity)
+        n_bars = self._equity.size
+        self._initial_cash = initial(initial_cash)
+        self._returns = returns if returns is None or callable(returns) else series_of("returns", returns, n_bars)
+        self._exposure = exposure if exposure is None or callable(exposure) else series_of("exposure", exposure, n_bars)
+        self._trades = trades if trades is None or callable(trades) else records_of("trades", trades, OF_TRADES)
+        self._n_fills = None if n_fills is None else _sum("n_fills", n_fills)
+        self._traded_value = None if traded_value is None else _sum("traded_value", traded_value)
+        self._costs = costs if costs is None or callable(costs) else _sum("costs", costs)
+        self._benchmark = None if benchmark is None else series_of("benchmark", benchmark, n_bars)
+        self._periods = periods(periods_per_year)
         self._figures: dict[str, float] = {}
         self._names: tuple[str, ...] | None = None
         self._lanes: Floats | None = None
 
     def __getitem__(self, name: str) -> float:
         figures = self._figures
-        if name not in figures:
+        if not isinstance(name, str) or name not in figures:
             if name not in self:
-                raise KeyError(f"no figure {name!r}{nearest(name, self)}")
+                known = nearest(name, self) if isinstance(name, str) else ""
+                raise UnknownFigure(f"no figure {shown(name)}{known}")
             figures.update(_GROUPS[name].figures(self))
         return figures[name]
 
@@ -232,6 +241,11 @@ class Metrics(Mapping[str, float]):
         if self._benchmark is None:
             return {}
         return benchmark_metrics(self._series(), self._benchmark, periods_per_year=self._periods)
+
+
+def _sum(name: str, value: Any) -> float:
+    """Return a sum of amounts (ccy, or a number of things), which is not negative."""
+    return number(name, value, low=0.0, high=LARGEST, rule="zero or positive, and finite")
 
 
 class _Group(NamedTuple):

@@ -8,6 +8,7 @@ empyrical-reloaded 0.7.1 and quantstats 0.0.86; a figure that is infinite there 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -16,12 +17,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine import metrics as ours
-from engine.errors import InputError, nearest
-from engine.metrics.series import series_of
-from engine.panels import Floats
+from engine.panels import Floats, records_of, series_of
+from engine.settings import listed, periods, shown
 
 _NORMAL = NormalDist()
 _SAME = "none"
+_OF_TRADES = ("profit_factor", "expectancy")
+_FIELDS = ("pnl", "return_rate", "is_open")
 
 
 class Statement(NamedTuple):
@@ -46,16 +48,20 @@ def stated_as(peer: str, figure: str, records: ArrayLike | NDArray[Any], *, peri
     Raises
     ------
     InputError
-        No such peer, or it has no such figure.
+        No such peer, or it has no such figure; or the records are neither returns nor trades, as the figure needs.
     """
-    if peer not in STATEMENTS:
-        raise InputError(f"no peer {peer!r}{nearest(peer, STATEMENTS)}")
-    if figure not in STATEMENTS[peer]:
-        raise InputError(f"{peer} has no figure {figure!r}{nearest(figure, STATEMENTS[peer])}")
-    is_of_trades = isinstance(records, np.ndarray) and records.dtype.names is not None
-    given = records if is_of_trades else series_of("returns", records)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return float(STATEMENTS[peer][figure].compute(given, periods_per_year))
+    statements = STATEMENTS[listed(f"no peer {shown(peer)}", peer, STATEMENTS)]
+    statement = statements[listed(f"{peer} has no figure {shown(figure)}", figure, statements)]
+    is_of_trades = figure in _OF_TRADES
+    given = records_of("trades", records, _FIELDS) if is_of_trades else series_of("returns", records)
+    a_year = periods(periods_per_year)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"), warnings.catch_warnings():
+        # NumPy warns of means of nothing, which are NaN; Python raises where NumPy would say inf or NaN.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            return float(statement.compute(given, a_year)) if given.size or is_of_trades else math.nan
+        except ArithmeticError:
+            return math.nan
 
 
 def _sharpe(returns: Floats, periods: float) -> float:

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from engine.drawdowns import drawdowns_of, max_drawdown_bars_of
 from engine.kernels.statistics import drawdown_nb, mean_and_variance_nb, moments_nb, partial_moments_nb
 from engine.metrics import definitions as define
-from engine.metrics.series import lanes_of, series_of, wealth_of
+from engine.metrics.series import initial, lanes_of, rate, wealth_of
 from engine.metrics.undefined import BROKEN_RETURN, NO_RETURNS, Undefined, ratio
-from engine.panels import Floats, number
+from engine.panels import series_of
+from engine.settings import number, periods
 
 
 def mean_return(returns: ArrayLike) -> float:
@@ -25,7 +26,7 @@ def volatility(returns: ArrayLike, *, periods_per_year: float = 252.0) -> float:
     """Return the annual standard deviation of returns, ddof 1."""
     series = series_of("returns", returns)
     _, second = mean_and_variance_nb(series, lanes_of())
-    return define.annual_volatility(second, series.size, periods_per_year)
+    return define.annual_volatility(second, series.size, periods(periods_per_year))
 
 
 def sharpe(returns: ArrayLike, *, risk_free_rate: float = 0.0, periods_per_year: float = 252.0) -> float:
@@ -35,27 +36,28 @@ def sharpe(returns: ArrayLike, *, risk_free_rate: float = 0.0, periods_per_year:
     """
     series = series_of("returns", returns)
     mean, second = mean_and_variance_nb(series, lanes_of())
-    return define.annual_sharpe(mean, second, series.size, periods_per_year, risk_free_rate)
+    free = rate("risk_free_rate", risk_free_rate)
+    return define.annual_sharpe(mean, second, series.size, periods(periods_per_year), free)
 
 
 def sortino(returns: ArrayLike, *, target_rate: float = 0.0, periods_per_year: float = 252.0) -> float:
     """Return annual mean excess over a per-bar target / root mean square of the shortfalls over all bars."""
     series = series_of("returns", returns)
-    above, below, squares = partial_moments_nb(series, target_rate, lanes_of())
-    return define.annual_sortino(above, below, squares, series.size, periods_per_year)
+    above, below, squares = partial_moments_nb(series, rate("target_rate", target_rate), lanes_of())
+    return define.annual_sortino(above, below, squares, series.size, periods(periods_per_year))
 
 
 def downside_deviation(returns: ArrayLike, *, target_rate: float = 0.0, periods_per_year: float = 252.0) -> float:
     """Return the annual root mean square of the shortfalls below a per-bar target, over all bars."""
     series = series_of("returns", returns)
-    _, _, squares = partial_moments_nb(series, target_rate, lanes_of())
-    return define.annual_downside_deviation(squares, series.size, periods_per_year)
+    _, _, squares = partial_moments_nb(series, rate("target_rate", target_rate), lanes_of())
+    return define.annual_downside_deviation(squares, series.size, periods(periods_per_year))
 
 
 def omega(returns: ArrayLike, *, threshold_rate: float = 0.0) -> float:
     """Return the sum of returns above a per-bar threshold / the sum below it."""
     series = series_of("returns", returns)
-    above, below, _ = partial_moments_nb(series, threshold_rate, lanes_of())
+    above, below, _ = partial_moments_nb(series, rate("threshold_rate", threshold_rate), lanes_of())
     return define.omega_ratio(above, below, series.size)
 
 
@@ -67,13 +69,14 @@ def total_return(returns: ArrayLike) -> float:
 
 def cagr(returns: ArrayLike, *, periods_per_year: float = 252.0) -> float:
     """Return the constant annual rate that grows as much as the returns do; -1 once everything is lost."""
-    return cagr_of(wealth_of(series_of("returns", returns)), 1.0, periods_per_year)
+    return cagr_of(wealth_of(returns), 1.0, periods_per_year)
 
 
-def cagr_of(equity: Floats, initial_cash: float, periods_per_year: float = 252.0) -> float:
+def cagr_of(equity: ArrayLike, initial_cash: float, periods_per_year: float = 252.0) -> float:
     """Return the annual rate from the initial cash to the last of float64[n_bars] equity."""
-    last = float(equity[-1]) if equity.size else math.nan
-    return define.growth_rate(last, initial_cash, equity.size / periods_per_year)
+    wealth = series_of("equity", equity)
+    last = float(wealth[-1]) if wealth.size else math.nan
+    return define.growth_rate(last, initial(initial_cash), wealth.size / periods(periods_per_year))
 
 
 def max_drawdown(returns: ArrayLike) -> float:
@@ -84,7 +87,7 @@ def max_drawdown(returns: ArrayLike) -> float:
 
 def max_drawdown_bars(returns: ArrayLike) -> float:
     """Return the bars from the peak of the deepest drawdown until it is reached again, or to the last bar."""
-    wealth = wealth_of(series_of("returns", returns))
+    wealth = wealth_of(returns)
     if wealth.size == 0:
         return Undefined(NO_RETURNS)
     if not np.isfinite(wealth).all():

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from engine.errors import InputError
 from engine.kernels.statistics import LANES, growth_nb, returns_nb
-from engine.panels import Floats
+from engine.panels import Floats, series_of
+from engine.settings import LARGEST, number
 
 
-def series_of(name: str, values: ArrayLike, n_bars: int | None = None) -> Floats:
-    """Return values as float64[n_bars], without copying if possible.
+def rate(name: str, value: Any) -> float:
+    """Return a number, of a bar or of a year, that is finite."""
+    return number(name, value, low=-LARGEST, high=LARGEST, rule="finite")
 
-    Raises `InputError` where they do not have one axis or the wanted length.
-    """
-    series = np.ascontiguousarray(values, dtype=np.float64)
-    if series.ndim != 1:
-        raise InputError(f"{name} must have one axis [n_bars], had shape {series.shape}")
-    if n_bars is not None and series.size != n_bars:
-        raise InputError(f"{name} must have one value a return ({n_bars}), had {series.size}")
-    return series
+
+def initial(cash: Any) -> float:
+    """Return the ccy before the first bar; NaN, or nothing, makes figures undefined that are measured by it."""
+    if isinstance(cash, (float, np.floating)) and math.isnan(cash):
+        return math.nan
+    return number("initial_cash", cash, rule="a number")
 
 
 def lanes_of() -> Floats:
@@ -28,15 +30,17 @@ def lanes_of() -> Floats:
     return np.empty((3, LANES))
 
 
-def wealth_of(returns: Floats) -> Floats:
+def wealth_of(returns: ArrayLike) -> Floats:
     """Return what 1 grows to with float64[n_bars] returns."""
-    wealth = np.empty_like(returns)
-    growth_nb(returns, wealth)
+    series = series_of("returns", returns)
+    wealth = np.empty_like(series)
+    growth_nb(series, wealth)
     return wealth
 
 
-def returns_of(equity: Floats, initial_cash: float) -> Floats:
+def returns_of(equity: ArrayLike, initial_cash: float) -> Floats:
     """Return the return of each bar float64[n_bars], the first against the initial cash; NaN once nothing is left."""
-    returns = np.empty_like(equity)
-    returns_nb(equity, initial_cash, returns)
+    series = series_of("equity", equity)
+    returns = np.empty_like(series)
+    returns_nb(series, initial(initial_cash), returns)
     return returns

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.kernels.statistics import mean_and_variance_nb, mean_nb, partial_moments_nb
-from engine.metrics.series import lanes_of, series_of
+from engine.metrics.series import lanes_of
 from engine.metrics.undefined import NO_RETURNS, Undefined, ratio, sample_spread
-from engine.panels import Floats
+from engine.panels import Floats, records_of, series_of
+from engine.settings import periods
 
 _NO_TRADE = "no closed trade"
+OF_TRADES = ("is_open", "pnl", "n_bars", "mae", "mfe")
 
 
 def trade_metrics(trades: NDArray[Any]) -> dict[str, float]:
@@ -25,6 +27,7 @@ def trade_metrics(trades: NDArray[Any]) -> dict[str, float]:
     average_trade_bars: mean bars from entry to exit; average_mae_ccy, average_mfe_ccy: mean worst (<= 0) and best
     (>= 0) open P&L on the way.
     """
+    trades = records_of("trades", trades, OF_TRADES)
     closed = trades[~trades["is_open"]]
     pnl = np.ascontiguousarray(closed["pnl"])
     n, lanes = pnl.size, lanes_of()
@@ -48,12 +51,13 @@ def trade_metrics(trades: NDArray[Any]) -> dict[str, float]:
 
 def traded_value(fills: NDArray[Any]) -> float:
     """Return the sum of |quantity x price| (ccy) of fills."""
+    fills = records_of("fills", fills, ("quantity", "price"))
     return float(np.abs(fills["quantity"] * fills["price"]).sum())
 
 
 def turnover(fills: NDArray[Any], equity: ArrayLike, *, periods_per_year: float = 252.0) -> float:
     """Return half the value traded a year / mean equity: 1 is a whole portfolio replaced once a year."""
-    return turnover_of(traded_value(fills), series_of("equity", equity), periods_per_year)
+    return turnover_of(traded_value(fills), series_of("equity", equity), periods(periods_per_year))
 
 
 def turnover_of(value_ccy: float, equity: Floats, periods_per_year: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy as np
 from engine.actions import Actions
 from engine.bars import Bars
 from engine.decisions import TargetUnits, TargetWeights
-from engine.errors import InputError, nearest
+from engine.errors import InputError
 from engine.kernels.rules import total_return_prices_nb
 from engine.panels import Floats, read_only
 from engine.play import Instructions
 from engine.preparation import events_of
+from engine.settings import check_kind, listed, shown
 
 
 class Rule:
@@ -35,19 +36,24 @@ class Rule:
 
         The function may be called from several threads.
         """
-        raise NotImplementedError
+        raise InputError(f"a rule must have a planner, {type(self).__name__} has none")
 
     def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
         """Return the rule with other parameters; raises `InputError` naming one that it does not have."""
-        known = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        if not isinstance(parameters, Mapping):
+            raise InputError(f"parameters must be a mapping such as {{'fast': 10}}, was {shown(parameters)}")
+        known = [field.name for field in fields(self)] if is_dataclass(self) else []
         for name in parameters:
-            if name not in known:
-                raise InputError(f"{type(self).__name__} has no parameter {name!r}{nearest(str(name), known)}")
+            listed(f"{type(self).__name__} has no parameter {shown(name)}", name, known)
         return replace(self, **parameters)  # type: ignore[type-var]
 
 
 def prices_of(bars: Bars, actions: Actions | None) -> Floats:
-    """Return the prices that rules look at, float64[n_bars, n_assets]: see `engine.rules`."""
+    """Return the prices that rules look at, float64[n_bars, n_assets]: see `engine.rules`.
+
+    Raises `InputError` where bars or actions are something else, or do not fit each other.
+    """
+    check_kind("bars", bars, Bars)
     events = events_of(actions, bars)
     if events.bar.size == 0:
         return bars.close

@@ -11,10 +11,10 @@ from engine.actions import Actions
 from engine.bars import Bars
 from engine.errors import InputError
 from engine.kernels.rules import crossing_changes_nb, crossing_events_nb
-from engine.panels import whole
 from engine.play import Instructions
 from engine.rules.base import prices_of
 from engine.rules.switching import Switching, instructions_of_changes, instructions_of_events, room_of
+from engine.settings import whole
 
 
 @dataclass(frozen=True)

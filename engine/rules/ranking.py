@@ -14,9 +14,10 @@ from engine.bars import Bars
 from engine.errors import InputError
 from engine.kernels.rules_ranking import scores_nb, top_weights_nb
 from engine.kernels.state import Plan
-from engine.panels import LARGEST, choice, number, read_only, whole
+from engine.panels import read_only
 from engine.play import Instructions
 from engine.rules.base import Rule, prices_of
+from engine.settings import choice, finite, whole
 
 PERIODS = ("day", "week", "month", "year")
 _MONDAY = np.datetime64("1970-01-05")
@@ -59,7 +60,7 @@ class Ranking(Rule):
             lookback=whole("lookback", self.lookback, low=1),
             skip=whole("skip", self.skip, low=0),
             top=whole("top", self.top, low=1),
-            gross=number("gross", self.gross, low=-LARGEST, high=LARGEST, rule="finite"),
+            gross=finite("gross", self.gross),
             every=choice("every", self.every, PERIODS),
         )
         if self.skip >= self.lookback:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from engine.errors import InputError
 from engine.kernels.rules import ENTER, STAY
 from engine.kernels.state import Plan
-from engine.panels import LARGEST, Floats, number, read_only
+from engine.panels import Floats, read_only
 from engine.play import Instructions
 from engine.rules.base import Rule
+from engine.settings import finite, shown
 
 _ROOM = threading.local()
 
@@ -26,11 +27,12 @@ class Switching(Rule):
 
     def __post_init__(self) -> None:
         if self.units is not None and self.weight is not None:
-            raise InputError(f"a rule holds units or a weight, was units {self.units} and weight {self.weight}")
+            units, weight = shown(self.units), shown(self.weight)
+            raise InputError(f"a rule holds units or a weight, was units {units} and weight {weight}")
         for name in ("units", "weight"):
             value = getattr(self, name)
             if value is not None:
-                self.__dict__[name] = number(name, value, low=-LARGEST, high=LARGEST, rule="finite")
+                self.__dict__[name] = finite(name, value)
 
     def held(self, n_assets: int) -> tuple[float, bool]:
         """Return what is held while the rule says so, and whether that is a weight."""

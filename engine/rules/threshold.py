@@ -11,10 +11,10 @@ from engine.actions import Actions
 from engine.bars import Bars
 from engine.errors import InputError
 from engine.kernels.rules import threshold_changes_nb
-from engine.panels import LARGEST, number, whole
 from engine.play import Instructions
 from engine.rules.base import prices_of
 from engine.rules.switching import Switching, instructions_of_changes, room_of
+from engine.settings import finite, whole
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Threshold(Switching):
         super().__post_init__()
         self.__dict__["lookback"] = whole("lookback", self.lookback, low=1)
         for name in ("enter", "leave"):
-            self.__dict__[name] = number(name, getattr(self, name), low=-LARGEST, high=LARGEST, rule="finite")
+            self.__dict__[name] = finite(name, getattr(self, name))
         if self.leave > self.enter:
             raise InputError(f"leave must not be above enter, was {self.leave} against {self.enter}")
 

@@ -28,10 +28,14 @@ ACTION_COLUMNS = ("symbol", "ex_date", "kind", "value")
 _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.\-_^=]{0,31}", re.ASCII)
 
 SOURCES: Mapping[str, str] = {
+    "alpaca": "lakehouse.sources.alpaca:AlpacaSource",
     "alternative": "lakehouse.sources.alternative:AlternativeSource",
+    "edgar": "lakehouse.sources.edgar:EdgarSource",
     "files": "lakehouse.sources.files:FilesSource",
     "membership": "lakehouse.sources.membership:MembershipSource",
+    "polygon": "lakehouse.sources.polygon:PolygonSource",
     "sample": "lakehouse.sources.sample:SampleSource",
+    "synthetic": "lakehouse.sources.synthetic:SyntheticSource",
     "yahoo": "lakehouse.sources.yahoo:YahooSource",
 }
 

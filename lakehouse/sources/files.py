@@ -19,22 +19,27 @@ Reading is strict (`lakehouse.sources.strict_table`): one bad row refuses the fi
 from __future__ import annotations
 
 import datetime as dt
-import glob
-import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import nearest
-from lakehouse.errors import EmptyAnswer, SourceError, SourceUnavailable, UnknownSymbol
+from lakehouse.errors import EmptyAnswer, SourceError, UnknownSymbol
 from lakehouse.snapshots import Answer
 from lakehouse.sources.base import Parsed, check_as_of, check_symbol, stack_actions
+from lakehouse.sources.local_files import (
+    MAX_FILE_BYTES,
+    check_columns,
+    check_zone,
+    find_files,
+    media_type,
+    read_file,
+    stem,
+)
 from lakehouse.sources.strict_table import MAX_ROWS, REQUIRED, TARGETS, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MAX_FILE_BYTES = 2 * 1024**3
 
 
 class FilesSource:
@@ -69,9 +74,9 @@ class FilesSource:
             missing, given = ("path", "columns") if path is None else ("columns", "path")
             raise SourceError(f"source 'files' needs the option {missing!r} beside {given!r}")
         self._path = None if path is None else str(path)
-        self._columns = {} if columns is None else _check_columns(columns)
+        self._columns = {} if columns is None else check_columns(columns, required=REQUIRED, known=TARGETS)
         self._date_format = date_format
-        self._time_zone = _check_zone(time_zone)
+        self._time_zone = check_zone(time_zone)
         self._delimiter = delimiter
         self._max_bytes = max_bytes
         self._max_rows = max_rows
@@ -107,11 +112,13 @@ class FilesSource:
         UnknownSymbol : no file holds a symbol that was asked for; raised after the last file.
         """
         check_as_of(as_of)
+        if not start < end:
+            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
         wanted = self.symbols(symbols)
         seen: set[str] = set()
         if self._path is None:
             raise SourceError("source 'files' has no path and columns: it reads snapshots, there is nothing to fetch")
-        for file in _files(self._path):
+        for file in find_files(self._path):
             if progress is not None:
                 progress(f"files: {file.name}")
             answer, found = self._read(file, as_of)
@@ -130,9 +137,9 @@ class FilesSource:
         table, counts = read_table(
             content,
             what=str(request["file"]),
-            columns=_check_columns(request["columns"]),
+            columns=check_columns(request["columns"], required=REQUIRED, known=TARGETS),
             date_format=str(request["date_format"]),
-            time_zone=_check_zone(request["time_zone"]),
+            time_zone=check_zone(request["time_zone"]),
             delimiter=str(request["delimiter"]),
             last_session=as_of.astimezone(dt.UTC).date() + dt.timedelta(days=1),
             max_bytes=self._max_bytes,
@@ -142,10 +149,7 @@ class FilesSource:
         return Parsed(bars=bars, actions=stack_actions(_actions(table)), counts=counts)
 
     def _read(self, file: Path, as_of: dt.datetime) -> tuple[Answer, set[str]]:
-        size = file.stat().st_size
-        if size > self._max_bytes:
-            raise SourceError(f"{file} has {size:,} bytes; the limit is {self._max_bytes:,} (max_bytes)")
-        content = file.read_bytes()
+        content = read_file(file, max_bytes=self._max_bytes)
         symbol = _literal(self._columns["symbol"], file)
         columns = dict(self._columns) if symbol is None else {**self._columns, "symbol": f"={symbol}"}
         request = {
@@ -165,7 +169,7 @@ class FilesSource:
             dataset=self.dataset,
             request=request,
             known_at=as_of,
-            media_type=_media_type(content),
+            media_type=media_type(content),
             symbol=symbol,
             first_session=bars["session"].min().date(),
             last_session=bars["session"].max().date(),
@@ -173,47 +177,11 @@ class FilesSource:
         return answer, set(bars["symbol"].unique())
 
 
-def _files(pattern: str) -> list[Path]:
-    found = (Path(name) for name in glob.glob(pattern))  # noqa: PTH207 - the pattern may be absolute
-    files = sorted(file for file in found if file.is_file())
-    if not files and Path(pattern).is_file():
-        files = [Path(pattern)]  # a name that holds the pattern's own characters
-    if not files:
-        folder = Path(pattern).parent
-        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-        raise SourceUnavailable(f"there is no file at {pattern}{nearest(Path(pattern).name, names)}")
-    return files
-
-
-def _check_columns(columns: Mapping[str, str]) -> dict[str, str]:
-    """Return the mapping with every required name, and known ones only."""
-    for name in columns:
-        if name not in TARGETS:
-            raise SourceError(f"the column mapping has an unknown name {name!r}{nearest(str(name), TARGETS)}")
-    for name in REQUIRED:
-        if name not in columns:
-            raise SourceError(f"the column mapping lacks {name!r}; it needs {', '.join(REQUIRED)}")
-    for name, column in columns.items():
-        if not isinstance(column, str) or not column:
-            raise SourceError(f"the column mapping gives {name!r} no column name, was {column!r}; quote it in YAML")
-    return dict(columns)
-
-
-def _check_zone(name: str | None) -> str | None:
-    if name is not None:
-        try:
-            zoneinfo.ZoneInfo(name)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-            known = zoneinfo.available_timezones()
-            raise SourceError(f"unknown time zone {name!r}{nearest(str(name), known)}") from None
-    return name
-
-
 def _literal(column: str, file: Path) -> str | None:
     """Return the symbol of a mapping such as "=AAPL" or "={stem}", None where it names a column."""
     if not column.startswith("="):
         return None
-    return check_symbol(column[1:].replace("{stem}", file.name.partition(".")[0]))
+    return check_symbol(column[1:].replace("{stem}", stem(file)))
 
 
 def _actions(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -222,9 +190,3 @@ def _actions(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for kind, mask in (("split", is_split), ("dividend", table["dividend"] > 0.0)):
         rows = table.loc[mask, ["symbol", "session", kind]]
         yield rows.rename(columns={"session": "ex_date", kind: "value"}).assign(kind=kind)
-
-
-def _media_type(content: bytes) -> str:
-    if content.startswith(b"PAR1"):
-        return "application/vnd.apache.parquet"
-    return "application/gzip" if content.startswith(b"\x1f\x8b") else "text/csv"

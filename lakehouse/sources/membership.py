@@ -71,7 +71,9 @@ class MembershipSource:
         max_rows: int = MAX_ROWS,
     ) -> None:
         self._path = None if path is None else str(path)
-        self._columns = check_columns(COLUMNS if columns is None else columns, required=tuple(COLUMNS), known=tuple(COLUMNS))
+        self._columns = check_columns(
+            COLUMNS if columns is None else columns, required=tuple(COLUMNS), known=tuple(COLUMNS)
+        )
         self._universe = universe if universe == "={stem}" else _check_universe(universe)
         self._class_separator = _check_separator(class_separator)
         self._date_format = date_format

@@ -48,7 +48,7 @@ def gunzip(content: bytes, *, what: str, max_bytes: int = MAX_BYTES, max_ratio: 
 
 
 def load_json(content: bytes, *, what: str) -> Any:
-    """Return strict JSON: UTF-8, no NaN or Infinity, no key twice, at most 64 MiB.
+    """Return strict JSON: UTF-8, no NaN or Infinity, no whole number past 64 bits, no key twice, at most 64 MiB.
 
     Raises
     ------
@@ -62,13 +62,26 @@ def load_json(content: bytes, *, what: str) -> Any:
     if len(content) > MAX_JSON_BYTES:
         raise BadPayload(f"{what} has {len(content):,} bytes; the limit is {MAX_JSON_BYTES:,}")
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant, object_pairs_hook=_unique_keys)
+        return json.loads(
+            content.decode("utf-8-sig"),
+            parse_constant=_no_constant,
+            parse_int=_whole_number,
+            object_pairs_hook=_unique_keys,
+        )
     except (ValueError, RecursionError) as error:
         raise BadPayload(f"{what} is not JSON ({error}); fetch it again") from error
 
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _whole_number(text: str) -> int:
+    """Return a whole number that an int64 holds: past it, neither numpy nor a float would take it."""
+    number = int(text) if len(text) <= 20 else 2**63
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"a whole number of {len(text.lstrip('-'))} digits does not fit 64 bits")
+    return number
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,14 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lakehouse.sources.base import BAR_COLUMNS, Parsed, empty_actions, empty_bars
-from lakehouse.sources.polygon_csv import (
-    TICKER,
-    FlatFileFormat,
-    FlatFileRows,
-    MAX_ROWS,
-    read_flat_file,
-    refuse_many_bad,
-)
+from lakehouse.sources.polygon_csv import MAX_ROWS, TICKER, FlatFileFormat, read_flat_file
+from lakehouse.sources.polygon_rows import FlatFileRows, one_row_a_key, refuse_many_bad
 from lakehouse.sources.quarantine import quarantine
 
 if TYPE_CHECKING:
@@ -55,9 +49,7 @@ def parse_day_file(
     BadPayload, EmptyAnswer : as `lakehouse.sources.polygon_csv.read_flat_file`.
     BadRows : more than `max_bad_share` of the rows are unusable.
     """
-    rows = read_flat_file(
-        content, BARS, what=what, session=session, columns=_READ, only=only, max_rows=max_rows
-    )
+    rows = read_flat_file(content, BARS, what=what, session=session, columns=_READ, only=only, max_rows=max_rows)
     frame = rows.table.to_pandas().drop(columns="window_start")
     frame["session"] = np.datetime64(session, "s")
     bars, counts = _usable_bars(frame, rows, what=what, max_bad_share=max_bad_share)
@@ -76,9 +68,7 @@ def parse_minute_file(
     BadPayload, EmptyAnswer : as `lakehouse.sources.polygon_csv.read_flat_file`.
     BadRows : more than `max_bad_share` of the rows are unusable.
     """
-    rows = read_flat_file(
-        content, BARS, what=what, session=session, columns=_READ, only=only, max_rows=max_rows
-    )
+    rows = read_flat_file(content, BARS, what=what, session=session, columns=_READ, only=only, max_rows=max_rows)
     frame = rows.table.to_pandas()
     is_full = (frame["window_start"] % _MINUTE_NS == 0).to_numpy()
     rows.count_bad("windows that do not begin on a minute", int((~is_full).sum()))
@@ -93,23 +83,10 @@ def parse_minute_file(
     return Parsed(bars=empty_bars(), actions=empty_actions(), tables={"core/minute_bars": table}, counts=counts)
 
 
-def one_row_a_key(frame: pd.DataFrame, key: Sequence[str], rows: FlatFileRows) -> tuple[pd.DataFrame, int]:
-    """Return the rows sorted by key, each key once, and how many were there again with equal values.
-
-    Rows that share a key and differ are all left out, as bad: none can be told to be right.
-    """
-    unlike = frame.drop_duplicates(ignore_index=True)
-    twice = unlike.duplicated(list(key), keep=False).to_numpy()
-    rows.count_bad("rows that share a key and differ", int(twice.sum()))
-    kept = unlike[~twice].sort_values(list(key), kind="stable", ignore_index=True)
-    return kept, len(frame) - len(unlike)
-
-
 def _usable_bars(
     frame: pd.DataFrame, rows: FlatFileRows, *, what: str, max_bad_share: float
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    kept, n_twice = one_row_a_key(frame, ("symbol", "session"), rows)
+    kept = one_row_a_key(frame, ("symbol", "session"), rows)
     refuse_many_bad(rows, what=what, max_bad_share=max_bad_share)
     bars, mended = quarantine(kept, what=what, max_bad_share=max_bad_share)
-    counts = {**rows.bad, **rows.odd, **({"rows given twice": n_twice} if n_twice else {}), **mended}
-    return bars, counts
+    return bars, {**rows.counts(), **mended}

@@ -18,15 +18,16 @@ import csv
 import datetime as dt
 import zoneinfo
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.errors import nearest
-from lakehouse.errors import BadName, BadPayload, BadRows, EmptyAnswer
+from lakehouse.errors import BadName, BadPayload, EmptyAnswer
 from lakehouse.sources.base import check_symbol
 from lakehouse.sources.polygon_gzip import BLOCK_BYTES, whole_lines
+from lakehouse.sources.polygon_rows import FlatFileRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,26 +49,6 @@ class FlatFileFormat:
 
     columns: Mapping[str, str]
     time: str
-
-
-@dataclass
-class FlatFileRows:
-    """The usable rows of a file, in the file's order.
-
-    table : symbol (string) and the columns the caller named
-    n_rows : lines read that were wanted, the bad ones included
-    bad, odd : rows left out, by reason; `odd` ones are no fault of the file
-    """
-
-    table: pa.Table
-    n_rows: int = 0
-    bad: dict[str, int] = field(default_factory=dict)
-    odd: dict[str, int] = field(default_factory=dict)
-
-    def count_bad(self, reason: str, n_rows: int) -> None:
-        """Add rows left out for a reason; none leave no trace."""
-        if n_rows:
-            self.bad[reason] = self.bad.get(reason, 0) + n_rows
 
 
 def check_flat_file(content: bytes, form: FlatFileFormat, *, what: str) -> None:
@@ -140,23 +121,6 @@ def read_flat_file(
     return rows
 
 
-def refuse_many_bad(rows: FlatFileRows, *, what: str, max_bad_share: float) -> None:
-    """Refuse a file where more than a share of its rows is bad.
-
-    Raises
-    ------
-    BadRows : names the reasons with their counts.
-    """
-    n_bad = sum(rows.bad.values())
-    if n_bad > max_bad_share * rows.n_rows:
-        reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(rows.bad.items()))
-        raise BadRows(
-            f"{n_bad:,} of {rows.n_rows:,} rows of {what} are unusable (more than {max_bad_share:.2%}): {reasons}; "
-            "fetch the file again, or raise max_bad_share",
-            rule="few_bad_rows",
-        )
-
-
 class _Tickers:
     """Which tickers are wanted symbols, asked once each."""
 
@@ -187,9 +151,7 @@ def _usable(table: pa.Table, time: str, bounds: tuple[int, int], tickers: _Ticke
     stamps = table[time].to_numpy()
     is_of_session = (stamps >= bounds[0]) & (stamps < bounds[1])
     rows.n_rows += int(is_wanted.sum())
-    n_odd = int((is_wanted & ~is_symbol).sum())
-    if n_odd:
-        rows.odd["rows of unusual tickers"] = rows.odd.get("rows of unusual tickers", 0) + n_odd
+    rows.count_odd("rows of unusual tickers", int((is_wanted & ~is_symbol).sum()))
     rows.count_bad("rows of another session", int((is_wanted & is_symbol & ~is_of_session).sum()))
     kept = table.filter(pa.array(is_wanted & is_symbol & is_of_session))
     return kept.append_column("symbol", kept[TICKER].cast(pa.string()))
@@ -201,7 +163,7 @@ def _parse_block(block: bytes, header: Sequence[str], form: FlatFileFormat, what
     import pyarrow.compute as pc
     import pyarrow.csv as pa_csv
 
-    n_odd_lines = 0
+    n_odd_lines = n_unreadable = 0
 
     def skip(_: Any) -> str:
         nonlocal n_odd_lines
@@ -222,22 +184,33 @@ def _parse_block(block: bytes, header: Sequence[str], form: FlatFileFormat, what
         try:
             table = read({name: _csv_type(name, kind) for name, kind in form.columns.items()})
         except pa.ArrowInvalid:
-            table = _with_numbers(read(dict.fromkeys(form.columns, pa.binary())), form, rows)
+            table, n_unreadable = _with_numbers(read(dict.fromkeys(form.columns, pa.binary())), form)
     except pa.ArrowException as error:
         raise BadPayload(f"{what} is not readable CSV: {str(error)[:200]}; fetch it again") from error
+    n_lines = _n_lines(block)
+    n_read = n_odd_lines + table.num_rows + n_unreadable
+    if n_read != n_lines:
+        raise BadPayload(f"{what} has a quotation mark that runs over {n_lines - n_read + 1} lines; fetch it again")
     rows.n_rows += n_odd_lines
     rows.count_bad("lines of another length", n_odd_lines)
-    has_time = pc.is_valid(table[form.time])
-    n_without = table.num_rows - int(pc.sum(has_time).as_py() or 0)
-    if n_without:
-        rows.n_rows += n_without
-        rows.count_bad("rows with unreadable numbers", n_without)
-        table = table.filter(has_time)
-    return table
+    has_time = table[form.time].is_valid()
+    n_unreadable += table.num_rows - int(pc.sum(has_time).as_py() or 0)
+    rows.n_rows += n_unreadable
+    rows.count_bad("rows with unreadable numbers", n_unreadable)
+    return table.filter(has_time)
 
 
-def _with_numbers(table: pa.Table, form: FlatFileFormat, rows: FlatFileRows) -> pa.Table:
-    """Return the rows of a table of text whose numbers are numbers, in the columns' types."""
+def _n_lines(block: bytes) -> int:
+    """Return how many lines of a block are not empty: a quotation mark without its twin would swallow some."""
+    characters = np.frombuffer(block if block.endswith(b"\n") else block + b"\n", dtype=np.uint8)
+    ends = np.flatnonzero(characters == ord("\n"))
+    lengths = np.diff(ends, prepend=-1) - 1
+    is_empty = (lengths == 0) | ((lengths == 1) & (characters[ends - 1] == ord("\r")))
+    return len(ends) - int(is_empty.sum())
+
+
+def _with_numbers(table: pa.Table, form: FlatFileFormat) -> tuple[pa.Table, int]:
+    """Return the rows of a table of text whose numbers are numbers, in the columns' types, and how many are not."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -247,9 +220,6 @@ def _with_numbers(table: pa.Table, form: FlatFileFormat, rows: FlatFileRows) -> 
         if kind in patterns:
             matches = pc.match_substring_regex(table[name], patterns[kind])
             good &= matches.to_numpy().astype(bool)
-    n_bad = int((~good).sum())
-    rows.n_rows += n_bad
-    rows.count_bad("rows with unreadable numbers", n_bad)
     kept = table.filter(pa.array(good))
     columns = []
     for name, kind in form.columns.items():
@@ -259,7 +229,7 @@ def _with_numbers(table: pa.Table, form: FlatFileFormat, rows: FlatFileRows) -> 
         if kind in patterns:
             column = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column).cast(_arrow_type(kind))
         columns.append(column)
-    return pa.table(columns, names=list(form.columns))
+    return pa.table(columns, names=list(form.columns)), table.num_rows - kept.num_rows
 
 
 def _csv_type(name: str, kind: str) -> Any:
@@ -282,7 +252,10 @@ def _header(line: bytes, form: FlatFileFormat, what: str) -> list[str]:
         raise EmptyAnswer(f"{what} is empty: suspect, no session is without trades")
     if text.startswith("<"):
         raise BadPayload(f"{what} is a web page or an error, not CSV; try again later")
-    header = [name.strip() for name in next(csv.reader([text]))]
+    try:
+        header = [name.strip() for name in next(csv.reader([text]))]
+    except csv.Error as error:
+        raise BadPayload(f"{what} has a header that is no CSV ({error}); try again later") from error
     missing = [name for name in form.columns if name not in header]
     unknown = [name for name in header if name not in form.columns]
     twice = sorted({name for name in header if header.count(name) > 1})

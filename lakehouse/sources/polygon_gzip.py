@@ -10,7 +10,7 @@ from lakehouse.sources.payload import MAX_GZIP_RATIO
 
 BLOCK_BYTES = 8 << 20
 _PACKED_BYTES = 1 << 20
-_MAX_LINE = 1 << 16
+_MAX_LINE = 1 << 20
 
 
 def whole_lines(content: bytes, *, what: str) -> Iterator[bytes]:
@@ -18,7 +18,7 @@ def whole_lines(content: bytes, *, what: str) -> Iterator[bytes]:
 
     Raises
     ------
-    BadPayload : damaged or cut gzip, one that grows to more than 100 times its size, or a line past 64 KiB.
+    BadPayload : damaged or cut gzip, one that grows to more than 100 times its size, or a line without end.
     """
     rest = b""
     is_first = True
@@ -34,7 +34,7 @@ def whole_lines(content: bytes, *, what: str) -> Iterator[bytes]:
             yield lines + end
             rest = last
         if len(rest) > _MAX_LINE:
-            raise BadPayload(f"{what} has a line of more than {_MAX_LINE:,} bytes; fetch it again")
+            raise BadPayload(f"{what} has a line of more than {_MAX_LINE:,} bytes: no CSV")
     if rest:
         yield rest
 
@@ -65,8 +65,7 @@ def _unpacked(content: bytes, what: str) -> Iterator[bytes]:
                     )
                 yield part
                 packed = stream.unused_data if stream.eof else stream.unconsumed_tail
-                # A full block may leave more behind although all that is packed was taken.
-                if not packed and len(part) < BLOCK_BYTES:
+                if not packed:
                     break
     except zlib.error as error:
         raise BadPayload(f"{what} is damaged gzip ({error}); fetch it again") from error

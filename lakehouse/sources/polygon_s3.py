@@ -10,11 +10,12 @@ import importlib
 import io
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lakehouse.errors import BadPayload, DeniedAccess, RateLimited, SourceError, SourceUnavailable
+from lakehouse.errors import DeniedAccess, RateLimited, SourceError, SourceUnavailable
+from lakehouse.sources.credentials import credential
 from lakehouse.sources.retrying import retried, seconds_to_wait
 
 ACCESS_KEY, SECRET_KEY = "POLYGON_S3_ACCESS_KEY_ID", "POLYGON_S3_SECRET_ACCESS_KEY"
@@ -79,8 +80,10 @@ class FlatFileBucket:
         head = retried(lambda: self._ask("head_object", key), **self._waits)
         return None if head is None else str(head.get("ETag", ""))
 
-    def download(self, key: str) -> FlatFileObject | None:
+    def download(self, key: str, *, check: Callable[[bytes], None]) -> FlatFileObject | None:
         """Return the object; None where there is no such object.
+
+        `check` raises what is wrong with the content, so that a bad one is asked for again, too.
 
         Raises
         ------
@@ -89,7 +92,14 @@ class FlatFileBucket:
             length is SourceUnavailable.
         SourceError : no such bucket, or an object past `max_bytes`.
         """
-        return retried(lambda: self._download(key), **self._waits)
+
+        def ask() -> FlatFileObject | None:
+            found = self._download(key)
+            if found is not None:
+                check(found.content)
+            return found
+
+        return retried(ask, **self._waits)
 
     def _download(self, key: str) -> FlatFileObject | None:
         answer = self._ask("get_object", key)
@@ -156,7 +166,7 @@ class FlatFileBucket:
             )
         if status >= 500 or code == "RequestTimeout":
             return SourceUnavailable(f"the flat files failed on {key} ({said}): run it again later")
-        return BadPayload(f"the flat files answered for {key} with {said}")
+        return SourceError(f"the flat files refused {key} ({said}): check endpoint_url")
 
 
 def _is_missing(response: Mapping[str, Any]) -> bool:
@@ -191,8 +201,8 @@ def _client(endpoint_url: str, timeout: float) -> Any:
         "credentials_file": (None, None, os.devnull, None),
     }
     session = boto3.session.Session(
-        aws_access_key_id=_secret(ACCESS_KEY),
-        aws_secret_access_key=_secret(SECRET_KEY),
+        aws_access_key_id=credential(ACCESS_KEY, vendor="Polygon"),
+        aws_secret_access_key=credential(SECRET_KEY, vendor="Polygon"),
         region_name="us-east-1",
         botocore_session=botocore_session.Session(session_vars=nowhere),
     )
@@ -214,12 +224,3 @@ def _client(endpoint_url: str, timeout: float) -> Any:
         raise SourceError(
             f"endpoint_url must be an address such as https://files.massive.com, was {endpoint_url!r}"
         ) from None
-
-
-def _secret(variable: str) -> str:
-    value = os.environ.get(variable, "").strip()
-    if not value:
-        raise DeniedAccess(
-            f"flat files need the environment variable {variable}: the vendor's dashboard shows its value"
-        )
-    return value

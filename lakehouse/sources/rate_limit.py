@@ -70,9 +70,8 @@ class Rate:
                 room_at = sorted(sent)[-self.n_requests] + self.seconds
                 if room_at >= give_up_at:
                     raise self._no_room()
-                time.sleep(max(0.0, room_at - time.monotonic()))
-                while time.monotonic() < room_at:  # a sleep may end a little early
-                    time.sleep(0.001)
+                while (left := room_at - time.monotonic()) > 0.0:  # a sleep may end a little early
+                    time.sleep(left)
             now = time.monotonic()
             kept = [*(at for at in sent if at > now - self.seconds), now]
             os.ftruncate(descriptor, 8 * len(kept))

@@ -47,6 +47,7 @@ def check_status(
     *,
     variables: Sequence[str],
     throttle_marks: Sequence[bytes],
+    throttle_pause: float | None,
     public: Callable[[str], str],
 ) -> None:
     """Raise what any status but 200 means.
@@ -55,12 +56,14 @@ def check_status(
     ----------
     variables : environment variables that hold the vendor's credentials
     throttle_marks : texts in the body that mean too many requests whatever the status
+    throttle_pause : seconds to wait then, where the vendor does not say
     public : returns a text of the vendor's as it may be shown
     """
     status, said = reply.status, public(reply.content[:1000].decode("utf-8", "replace"))
     if status == 429 or any(mark in reply.content[:_HEAD] for mark in throttle_marks):
         after = seconds_to_wait(reply.headers.get("retry-after"))
-        asked = f" and asks to wait {after:.0f} s" if after is not None else ""
+        after = throttle_pause if after is None else after
+        asked = f" and wants a pause of {after:.0f} s" if after is not None else ""
         raise RateLimited(
             f"{vendor} refused {what} for too many requests{asked}: run it again later, what was fetched stays",
             retry_after=after,

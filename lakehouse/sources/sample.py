@@ -13,9 +13,9 @@ from typing import Any
 
 from engine.errors import nearest
 from lakehouse.actions import derive_actions
-from lakehouse.errors import BadPayload, SourceUnavailable, UnknownSymbol
+from lakehouse.errors import BadPayload, SourceError, SourceUnavailable, UnknownSymbol
 from lakehouse.snapshots import Answer
-from lakehouse.sources.base import Parsed, check_as_of, stack_actions
+from lakehouse.sources.base import Parsed, check_as_of, check_symbol, stack_actions
 from lakehouse.sources.payload import gunzip
 
 PACKAGE = "bokeh_sampledata"
@@ -42,16 +42,17 @@ class SampleSource:
     dataset = "stocks"
 
     def symbols(self, configured: Sequence[str]) -> list[str]:
-        """Return the configured symbols, or all five.
+        """Return the configured symbols, each once, or all five.
 
         Raises
         ------
+        BadName : one is no symbol.
         UnknownSymbol : the sample does not hold it.
         """
         for symbol in configured:
-            if symbol not in SYMBOLS:
+            if check_symbol(symbol) not in SYMBOLS:
                 raise UnknownSymbol(f"the sample has no symbol {symbol!r}{nearest(symbol, SYMBOLS)}")
-        return list(configured) or list(SYMBOLS)
+        return list(dict.fromkeys(configured)) or list(SYMBOLS)
 
     def fetch(
         self,
@@ -66,14 +67,17 @@ class SampleSource:
 
         Raises
         ------
+        SourceError : an empty range.
         UnknownSymbol : a symbol the sample does not hold.
         SourceUnavailable : the package is not installed.
         """
         import importlib.metadata
         import importlib.resources
 
-        self.symbols(symbols)
         check_as_of(as_of)
+        if not start < end:
+            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+        self.symbols(symbols)
         try:
             content = importlib.resources.files(PACKAGE).joinpath(RESOURCE).read_bytes()
             version = importlib.metadata.version(PACKAGE)

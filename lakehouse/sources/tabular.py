@@ -101,8 +101,6 @@ def as_days(
     ------
     BadRows : one is no day written as `date_format`, or has a time of day.
     """
-    import pandas as pd
-
     column = rows[name]
     if isinstance(column.dtype, np.dtype) and column.dtype.kind == "M":
         bad = (column.notna() & (column != column.dt.normalize())) | (column.isna() & (not empty_allowed))
@@ -111,31 +109,58 @@ def as_days(
         return stamps
     text = column.map(_day_text)
     is_text = text.map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
-    blank = (text == "").to_numpy(dtype=bool) | column.isna().to_numpy(dtype=bool)
-    filled = text.where(~blank & is_text, "")
-    codes, found = pd.factorize(filled)
+    is_empty = (text == "").to_numpy(dtype=bool) | column.isna().to_numpy(dtype=bool)
+    filled = text.where(is_text & ~is_empty, "")
+    rule = f"{name} must be a day written as {date_format}"
+    return written_days(rows, filled, what, date_format, rule, allowed=is_empty & empty_allowed, shown=(name,))
+
+
+def written_days(
+    rows: pd.DataFrame,
+    text: pd.Series,
+    what: str,
+    date_format: str,
+    rule: str,
+    *,
+    allowed: NDArray[np.bool_] | None = None,
+    shown: tuple[str, ...] = (),
+) -> NDArray[np.datetime64]:
+    """Return days written as text as datetime64[s]; NaT where one is no day and `allowed` has a True.
+
+    Raises
+    ------
+    BadRows : one is no day written as `date_format`; the text begins with `rule`.
+    """
+    import pandas as pd
+
+    codes, found = pd.factorize(text)
     days = pd.to_datetime(pd.Series(found), format=date_format, errors="coerce", exact=True)
     # Written back, a day must give its own text: strptime takes 2020-1-2 for 2020-01-02.
     good = (days.dt.strftime(date_format) == found).to_numpy(dtype=bool)[codes]
-    bad_rows = ~good & ~(blank & empty_allowed)
-    refuse(rows, bad_rows, what, "plain_dates", f"{name} must be a day written as {date_format}", (name,))
+    refuse(rows, ~good if allowed is None else ~(good | allowed), what, "plain_dates", rule, shown)
     written: NDArray[np.datetime64] = days.to_numpy().astype("datetime64[s]")[codes]
     return written
 
 
-def as_numbers(rows: pd.DataFrame, name: str, what: str) -> NDArray[np.float64]:
-    """Return a column as finite float64.
+def as_numbers(rows: pd.DataFrame, name: str, what: str, *, empty: float | None = None) -> NDArray[np.float64]:
+    """Return a column as finite float64; `empty` stands for a blank field and for a column that is not there.
 
     Raises
     ------
+    BadPayload : true and false.
     BadRows : one is no finite number.
     """
     import pandas as pd
 
+    if name not in rows and empty is not None:
+        return np.full(len(rows), empty, dtype=np.float64)
     column = rows[name]
     if column.dtype == bool:
         raise BadPayload(f"{what} has true and false where {name} should be")
     values: NDArray[np.float64] = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if empty is not None:
+        is_blank = column.isna() | (column.astype("str").str.strip() == "")
+        values = np.where(is_blank.to_numpy(dtype=bool), empty, values)
     refuse(rows, ~np.isfinite(values), what, "numbers", f"{name} must be a number", (name,))
     return values
 

@@ -49,6 +49,8 @@ class Web:
     rate : the limit that all processes keep together
     max_bytes : of one answer, packed and unpacked
     throttle_marks : texts that mean too many requests whatever the status, for vendors that say so with another
+    throttle_pause : seconds to wait after too many requests where the vendor does not say; by default as after any
+        other error
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Web:
         rate: Rate | None = None,
         max_bytes: int = MAX_BYTES,
         throttle_marks: Sequence[str] = (),
+        throttle_pause: float | None = None,
     ) -> None:
         scheme, host = _origin(base_url)
         if scheme not in ("http", "https") or not host or "@" in host:
@@ -82,6 +85,7 @@ class Web:
         self._rate = rate
         self._max_bytes = max_bytes
         self._throttle_marks = tuple(mark.encode() for mark in throttle_marks)
+        self._throttle_pause = throttle_pause
         self._session: Any = None
         self._sent_headers: dict[str, str] | None = None
         self._give_up_at: float | None = None
@@ -130,11 +134,7 @@ class Web:
         named = what or urlsplit(url).path
         if self._give_up_at is None:
             self._give_up_at = time.monotonic() + self._deadline
-        if time.monotonic() >= self._give_up_at:
-            raise SourceUnavailable(
-                f"the deadline of {self._deadline:g} s passed before {self.vendor} was asked for {named}: run it "
-                "again, what was fetched stays"
-            )
+        self._seconds_left(named)
         if self._sent_headers is None:
             self._sent_headers = dict(self._headers())
 
@@ -169,7 +169,7 @@ class Web:
         for _ in range(1 + _MAX_REDIRECTS):
             if self._rate is not None:
                 self._rate.wait(give_up_at=self._give_up_at)
-            reply = self._exchange(url, what, min(self._answer_timeout, self._give_up_at - time.monotonic()))
+            reply = self._exchange(url, what, min(self._answer_timeout, self._seconds_left(what)))
             location = reply.headers.get("location")
             if reply.status not in (301, 302, 303, 307, 308) or not location:
                 check_status(
@@ -178,6 +178,7 @@ class Web:
                     what,
                     variables=self._variables,
                     throttle_marks=self._throttle_marks,
+                    throttle_pause=self._throttle_pause,
                     public=self._public,
                 )
                 check_form(reply, self.vendor, what, media_types=media_types)
@@ -185,6 +186,17 @@ class Web:
             url = urljoin(url, location)
             self._check_host(url, f"the redirect of {what} to")
         raise SourceError(f"{self.vendor} redirects {what} without end: try again later")
+
+    def _seconds_left(self, what: str) -> float:
+        """Return the seconds until the deadline, which must be some."""
+        assert self._give_up_at is not None
+        left = self._give_up_at - time.monotonic()
+        if left <= 0.0:
+            raise SourceUnavailable(
+                f"the deadline of {self._deadline:g} s passed before {self.vendor} was asked for {what}: run it "
+                "again, what was fetched stays"
+            )
+        return left
 
     def _exchange(self, url: str, what: str, seconds: float) -> Reply:
         """Send a request and return its answer of any status; network errors become SourceUnavailable."""

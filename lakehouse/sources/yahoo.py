@@ -14,10 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.errors import QuantlakeError
 from lakehouse.errors import (
     BadPayload,
-    BadRows,
     EmptyAnswer,
     RateLimited,
     SourceError,
@@ -26,6 +24,7 @@ from lakehouse.errors import (
 )
 from lakehouse.snapshots import Answer
 from lakehouse.sources.base import Parsed, check_as_of, check_symbol
+from lakehouse.sources.each_symbol import each_symbol
 from lakehouse.sources.quarantine import MAX_BAD_SHARE
 from lakehouse.sources.retrying import retried, seconds_to_wait
 from lakehouse.sources.yahoo_chart import parse_chart
@@ -112,24 +111,12 @@ class YahooSource:
             raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
         session = recording_session(self._base_url, timeout=self._timeout)
         give_up_at = time.monotonic() + self._deadline
-        failures: list[QuantlakeError] = []
-        wanted = self.symbols(symbols)
-        for place, symbol in enumerate(wanted, start=1):
-            if progress is not None:
-                progress(f"yahoo: {symbol} ({place} of {len(wanted)})")
-            try:
-                answer = self._fetch_one(session, symbol, start, as_of, give_up_at)
-            except (RateLimited, SourceUnavailable):
-                raise
-            except (SourceError, BadRows) as error:
-                failures.append(error)
-                continue
-            yield answer
-        if len(failures) == 1:
-            raise failures[0]
-        if failures:
-            said = " | ".join(str(error) for error in failures)
-            raise SourceError(f"{len(failures)} of {len(wanted)} symbols failed: {said}")
+        yield from each_symbol(
+            self.name,
+            self.symbols(symbols),
+            lambda symbol: iter([self._fetch_one(session, symbol, start, as_of, give_up_at)]),
+            progress,
+        )
 
     def parse(self, content: bytes, request: Mapping[str, Any]) -> Parsed:
         """Return the as-traded bars and actions of an answer (`lakehouse.sources.yahoo_chart`)."""

@@ -77,6 +77,8 @@ def _chart(content: bytes, symbol: str) -> Mapping[str, Any]:
     if error:
         raise_error(error, symbol)
     results = chart.get("result")
+    if results and not isinstance(results, list):
+        raise BadPayload(f"{what} has no list of results; Yahoo changed its form")
     if not results:
         raise EmptyAnswer(f"Yahoo answered for {symbol} without any result: suspect, not a delisting; try again later")
     first = results[0]
@@ -115,9 +117,14 @@ def _timestamps(chart: Mapping[str, Any], symbol: str) -> NDArray[np.int64]:
         if any(quote.get(name) for name in _FIELDS):
             raise BadPayload(f"Yahoo's answer for {symbol} has prices without time stamps")
         raise EmptyAnswer(f"Yahoo knows {symbol} and answered without bars: suspect, not a delisting; try again later")
-    if not all(isinstance(stamp, int) and 0 < stamp < 4_102_444_800 for stamp in stamps):
+    if not isinstance(stamps, list) or not all(map(_is_stamp, stamps)):
         raise BadPayload(f"Yahoo's answer for {symbol} has time stamps that are not seconds since 1970")
     return np.array(stamps, dtype=np.int64)
+
+
+def _is_stamp(value: object) -> bool:
+    """Return whether the value is seconds since 1970, before 2100."""
+    return type(value) is int and 0 < value < 4_102_444_800
 
 
 def _quote(chart: Mapping[str, Any], symbol: str) -> Mapping[str, Any]:
@@ -219,6 +226,8 @@ def _one_row_a_session(bars: pd.DataFrame, symbol: str) -> tuple[pd.DataFrame, i
 def _events(chart: Mapping[str, Any], meta: Mapping[str, Any], symbol: str) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return splits, split-adjusted dividends, and how many capital gains there are besides."""
     events = chart.get("events") or {}
+    if not isinstance(events, dict):
+        raise BadPayload(f"Yahoo's answer for {symbol} has events that are no object")
     splits = _event_frame(events.get("splits"), "split", meta, symbol)
     dividends = _event_frame(events.get("dividends"), "dividend", meta, symbol)
     return splits, dividends, len(events.get("capitalGains") or {})
@@ -229,7 +238,10 @@ def _event_frame(events: Mapping[str, Any] | None, kind: str, meta: Mapping[str,
 
     if not events:
         return empty_actions()
-    rows = sorted(events.values(), key=lambda event: int(event["date"]))
+    rows: list[Any] = list(events.values()) if isinstance(events, dict) else [None]
+    if not all(isinstance(row, dict) and _is_stamp(row.get("date")) for row in rows):
+        raise BadPayload(f"Yahoo's answer for {symbol} has a {kind} without its date in seconds since 1970")
+    rows.sort(key=lambda row: row["date"])
     try:
         if kind == "split":
             values = [float(row["numerator"]) / float(row["denominator"]) for row in rows]

@@ -22,11 +22,15 @@ def play(market):
     return simulate(market.bars, market.decisions, **market.settings)
 
 
-def play_slowly(market):
+def play_slowly(market, cancel_bars=()):
+    """The reference's run; `cancel_bars` holds, by number, the bar at which an order is cancelled, or None."""
     settings = {}
     for part in (market.account, market.costs, market.execution, market.risk):
         settings |= asdict(part)
-    return simulate_slowly(inputs_of(market), Settings(**settings))
+    inputs = inputs_of(market)
+    for order, bar in zip(inputs.orders, cancel_bars, strict=False):
+        order.cancel_bar = bar
+    return simulate_slowly(inputs, Settings(**settings))
 
 
 def play_by_names(market):

@@ -89,13 +89,14 @@ def random_market(seed, n_bars=50, n_assets=4, family=None):
     has_orders = family in ("orders", "brackets", "finer") or (family == "intrabar" and rng.random() < 0.7)
     has_orders = has_orders or (family == "margin" and rng.random() < 0.5)
     decisions = draw.orders(rng, bars, family) if has_orders else draw.targets(rng, bars, family)
+    actions, account, costs = draw.actions(rng, bars, family), draw.account(rng, family), draw.costs(rng, family)
     return Market(
         bars=bars,
-        actions=draw.actions(rng, bars, family),
+        actions=actions,
         decisions=decisions,
-        account=draw.account(rng, family),
-        costs=draw.costs(rng, family),
-        execution=draw.execution(rng, family),
+        account=account,
+        costs=costs,
+        execution=draw.execution(rng, family, costs.slippage_ticks),
         risk=draw.risk(rng, family),
         finer=finer,
         family=family,

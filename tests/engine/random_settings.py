@@ -59,7 +59,7 @@ def costs(rng, family):
     )
 
 
-def execution(rng, family):
+def execution(rng, family, slippage_ticks=0.0):
     timing = one_of(rng, ("next_open",) * 7 + ("same_close",) * 3 + (() if family == "finer" else ("next_close",)))
     lot_size = one_of(rng, (0.0, 0.0, 1.0, 0.1))
     policies = ("scale", "scale", "reject", "margin") if family != "margin" else ("scale", "margin", "margin")
@@ -69,7 +69,7 @@ def execution(rng, family):
         latency_bars=one_of(rng, (0, 0, 0, 1, 3)) if timing != "same_close" else 0,
         participation_rate=one_of(rng, (np.inf, np.inf, 0.002, 0.02)),
         lot_size=lot_size,
-        tick_size=one_of(rng, (0.0, 0.0, 0.5, 0.01)),
+        tick_size=one_of(rng, (0.0, 0.0, 0.5, 0.01)) or (0.01 if slippage_ticks > 0.0 else 0.0),
         cash_policy=one_of(rng, policies),
         intrabar=one_of(rng, ("ohlc", "olhc", "adaptive", "stops_first")) if has_path else "pessimistic",
         children_from=one_of(rng, ("same_bar", "same_bar", "same_bar", "next_bar", "market")),

@@ -149,7 +149,7 @@ def test_bootstrap_of_constant_returns_has_no_sharpe():
         (lambda: expected_maximum_sharpe(0, 1.0), "n_trials must be at least 1, was 0"),
         (lambda: expected_maximum_sharpe(5, -1.0), "variance must be zero or positive"),
         (lambda: probabilistic_sharpe(0.1, 1), "n must be at least 2, was 1"),
-        (lambda: probabilistic_sharpe(math.nan, 100), "one distribution"),
+        (lambda: probabilistic_sharpe(math.nan, 100), "sharpe must be a finite number, was nan"),
         (lambda: probabilistic_sharpe(2.0, 100, 3.0, 3.0), "one distribution"),
         (lambda: minimum_track_record(0.1, confidence=1.0), "confidence must be between"),
         (lambda: minimum_backtest_length(10, 0.0), "sharpe must be positive"),

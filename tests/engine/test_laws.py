@@ -96,7 +96,8 @@ def test_no_fill_is_outside_its_bar_but_by_its_declared_costs(market):
 @law
 @given(markets)
 def test_no_limit_order_fills_worse_than_its_limit(market):
-    market = replace(market, execution=replace(market.execution, tick_size=0.0))
+    no_ticks = replace(market.costs, slippage_ticks=0.0)
+    market = replace(market, costs=no_ticks, execution=replace(market.execution, tick_size=0.0))
     result = play(market)
     fills = result.fills[(result.fills["order"] >= 0) & (result.fills["kind"] == FILL_KINDS.index("limit"))]
     for fill in fills:

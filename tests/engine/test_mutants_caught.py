@@ -127,3 +127,21 @@ def test_liquidation_that_waits_for_a_missing_bar_leaves_orders_of_others_alone(
     orders = orders_of(bars, [{"bar": 0, "quantity": 200.0, "kind": "market"}])
     result = simulate(bars, orders, account=Account(cash=1000.0, leverage=2.0, maintenance_margin=0.4))
     assert [int(bar) for bar in result.fills["bar"]] == [1, 4]
+
+
+def test_child_of_an_order_that_expires_trails_from_the_close_also_where_nothing_is_held(run):
+    # Half of the parent is bought at 100 and sold at 150 by the third order; it expires at a close of 200.
+    high = (200.0, 200.0, 200.0, 200.0)
+    shapes = [FLAT, FLAT, (150.0, 150.0, 150.0, 150.0), high, high, (200.0, 200.0, 185.0, 185.0)]
+    bars = shaped_bars(shapes, volume=100.0)
+    rows = [
+        {"bar": 0, "quantity": 20.0, "kind": "limit", "limit_price": 100.0, "tif": "bars:4"},
+        {"bar": 0, "quantity": -5.0, "kind": "trailing_stop", "trail": 10.0, "parent": 0.0},
+        {"bar": 1, "quantity": -10.0, "kind": "market"},
+    ]
+    outcome = run(Market(bars, orders_of(bars, rows), execution=Execution(participation_rate=0.1)))
+    assert [(fill["bar"], fill["order"], fill["price"]) for fill in outcome.fills] == [
+        (1, 0, 100.0),
+        (2, 2, 150.0),
+        (5, 1, 190.0),
+    ]

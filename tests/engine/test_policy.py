@@ -143,7 +143,7 @@ def test_any_number_of_orders_finds_room(bars):
     ("arguments", "words"),
     [
         ({"function": 3}, "needs a function, was int"),
-        ({"function": hold, "n_memory": -1}, "n_memory must be zero or a positive whole number"),
+        ({"function": hold, "n_memory": -1}, "n_memory must be a whole number of at least 0, was -1"),
         ({"function": hold, "parameters": {"n": "20"}}, "n was '20'"),
     ],
 )

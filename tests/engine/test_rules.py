@@ -252,7 +252,7 @@ def test_wrong_parameters_are_refused(make, text):
 
 
 def test_a_rule_has_to_say_how_it_plans():
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(InputError, match="a rule must have a planner, Rule has none"):
         Rule().decisions(market(0))
 
 

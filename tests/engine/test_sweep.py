@@ -201,7 +201,7 @@ def short_of_a_price(_):
         ((BARS, decide, {"lookback": ()}), "at least one parameter set, had none"),
         ((BARS, decide, {"lookback": 5}), r"grid\['lookback'\] must be the values to try, was 5"),
         ((BARS, Ranking(), {"every": "month"}), r"grid\['every'\] must be the values to try, was 'month'"),
-        ((BARS, "crossing", [{}]), "rule must be a rule or a function of parameters, was str"),
+        ((BARS, "crossing", [{}]), r"rule must be a rule or a function of \(parameters\), was 'crossing'"),
         ((ALONE, Crossing(), [{"fast": 3}, {"fast": 60}]), "fast must be less than slow.*in the trial {'fast': 60}"),
         ((ALONE, Crossing(), {"fast": [3.5]}), "fast must be a whole number.*in the trial {'fast': 3.5}"),
         ((ALONE, Crossing(), [{"fats": 3}]), "no parameter 'fats'; did you mean 'fast'.*in the trial {'fats': 3}"),

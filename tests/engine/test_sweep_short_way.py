@@ -40,7 +40,7 @@ def random_setting(rng, bars):
     execution = Execution(
         timing=str(rng.choice(["next_open", "next_close"])),
         lot_size=float(rng.choice([0.0, 0.0, 1.0, 7.0])),
-        tick_size=float(rng.choice([0.0, 0.01])),
+        tick_size=float(rng.choice([0.0, 0.01])) or (0.01 if costs.slippage_ticks > 0.0 else 0.0),
         cash_policy=str(rng.choice(["scale", "scale", "reject"])),
     )
     account = Account(

@@ -131,7 +131,7 @@ def test_every_declared_table_is_well_formed() -> None:
         assert set(table.key) <= set(table.column_names)
         assert not any(table.column(key).nullable for key in table.key)
         assert table.partition_by is None or table.column(table.partition_by).type == "string"
-        assert table.month_of is None or table.column(table.month_of).type == "date"
+        assert table.month_of is None or table.column(table.month_of).type in ("date", "timestamp")
         assert all(column.description for column in table.columns)
         if name.startswith("research/"):
             assert (table.column_names[0], table.partition_by) == ("run_id", "spec")

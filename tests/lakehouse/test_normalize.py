@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pandas as pd
@@ -127,6 +128,86 @@ def test_a_revised_action_replaces_the_earlier_and_a_withdrawn_one_goes() -> Non
     # The new answer begins on the fourth: it cannot show an event of its own first session.
     assert events(result.actions) == [("A", "2024-11-04", "split", 3.0), ("A", "2024-11-05", "dividend", 0.12)]
     assert result.counts == {"actions withdrawn by a later snapshot": 1}
+
+
+def test_the_same_bytes_read_in_another_way_count_as_the_later_snapshot() -> None:
+    parts = [
+        (manifest(snapshot_id="same", known_at="2024-12-03"), parsed([("A", "2024-11-29", 2.0)])),
+        (manifest(snapshot_id="same", known_at="2024-12-02"), parsed([("A", "2024-11-29", 1.0)])),
+    ]
+    result = normalize(parts, exchange="XNYS", months=MONTHS)
+    assert closes(result.bars) == {("A", "2024-11-29"): 2.0}
+
+
+DAYS = [(symbol, f"2024-11-{day:02d}", 10.0) for day in (4, 5, 6, 7, 8) for symbol in ("A", "B")]
+ACTIONS = [
+    ("A", "2024-11-05", "split", 2.0),
+    ("A", "2024-11-06", "dividend", 0.1),
+    ("B", "2024-11-06", "split", 3.0),
+]
+
+
+def polygon(dataset: str, snapshot_id: str, known_at: str, **more: Any) -> dict[str, Any]:
+    return {**manifest("polygon", snapshot_id, known_at), "dataset": dataset, "request": "{}", **more}
+
+
+def test_bars_alone_withdraw_no_action() -> None:
+    parts = [
+        (polygon("splits", "1", "2024-12-01"), parsed([], ACTIONS)),
+        (polygon("day", "2", "2024-12-02"), parsed(DAYS)),
+    ]
+    assert len(normalize(parts, exchange="XNYS", months=MONTHS).actions) == 3
+    request = {"columns": {"symbol": "s", "close": "c"}}
+    files = [
+        (manifest(snapshot_id="1", known_at="2024-12-01"), parsed(DAYS, ACTIONS)),
+        ({**manifest(snapshot_id="2", known_at="2024-12-02"), "request": request}, parsed(DAYS)),
+    ]
+    assert len(normalize(files, exchange="XNYS", months=MONTHS).actions) == 3
+    request["columns"]["split"] = "x"
+    kept = events(normalize(files, exchange="XNYS", months=MONTHS).actions)
+    assert kept == [("A", "2024-11-06", "dividend", 0.1)]
+
+
+@pytest.mark.parametrize(
+    ("more", "withdrawn"),
+    [
+        ({}, []),
+        ({"first": "2024-11-06", "last": "2024-11-30"}, ["B"]),
+        ({"first": "2024-11-05", "last": "2024-11-06"}, ["A", "B"]),
+        ({"first": "2024-11-01", "last": "2024-11-04"}, []),
+        ({"first": "2024-11-01", "last": "2024-11-30", "symbol": "A"}, ["A"]),
+        ({"first": "2024-11-01", "last": "2024-11-30", "params": {"ticker.any_of": "B,C", "limit": 5000}}, ["B"]),
+        ({"first": "2024-11-01", "last": "2024-11-30", "page": 2}, []),
+        ({"first": "2024-11-01", "last": "2024-11-30", "known_at": "2024-12-01"}, []),
+    ],
+)
+def test_a_later_answer_of_actions_withdraws_those_of_its_kind_symbols_and_days(
+    more: dict[str, Any], withdrawn: list[str]
+) -> None:
+    days = {
+        f"{name}_session": dt.date.fromisoformat(more[name]) if name in more else None for name in ("first", "last")
+    }
+    request = json.dumps({name: more[name] for name in ("page", "params") if name in more})
+    later = polygon("splits", "9", more.get("known_at", "2024-12-02"), symbol=more.get("symbol"), **days)
+    parts = [
+        (polygon("day", "0", "2024-12-01"), parsed(DAYS)),
+        (polygon("dividends", "1", "2024-12-01"), parsed([], ACTIONS)),
+        ({**later, "request": request}, parsed([])),
+    ]
+    result = normalize(parts, exchange="XNYS", months=MONTHS)
+    gone = {symbol for symbol, _, kind, _ in ACTIONS if kind == "split"} - {
+        symbol for symbol, _, kind, _ in events(result.actions) if kind == "split"
+    }
+    assert sorted(gone) == withdrawn
+    assert ("A", "2024-11-06", "dividend", 0.1) in events(result.actions)
+
+
+def test_a_pay_date_is_kept_beside_actions_without_one() -> None:
+    paid = parsed([], [("A", "2024-11-06", "dividend", 0.1)])
+    paid = Parsed(paid.bars, paid.actions.assign(pay_date=pd.Timestamp("2024-12-20")))
+    parts = [(manifest(snapshot_id="1"), parsed(DAYS, ACTIONS[:1])), (manifest(snapshot_id="2"), paid)]
+    found = normalize(parts, exchange="XNYS", months=MONTHS).actions.to_pylist()
+    assert [(row["kind"], row["pay_date"]) for row in found] == [("split", None), ("dividend", dt.date(2024, 12, 20))]
 
 
 def test_the_last_listed_source_that_has_a_symbol_wins_it_whole() -> None:

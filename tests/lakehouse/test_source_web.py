@@ -8,8 +8,6 @@ import os
 import re
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +28,6 @@ from lakehouse.errors import (
     UnknownSymbol,
 )
 from lakehouse.sources.credentials import credential
-from lakehouse.sources.rate_limit import Rate
 from lakehouse.sources.reply import Reply
 from lakehouse.sources.retrying import TRIES, seconds_to_wait
 from lakehouse.sources.web import Web
@@ -45,9 +42,7 @@ class Vendor:
 
     def __init__(self, server: HTTPServer) -> None:
         self.requests: list[Request] = []
-        self.times: list[float] = []
         self.queue: list[Response] = []
-        self.delay = 0.0
         server.expect_request(re.compile(".*")).respond_with_handler(self._answer)
         self.url = server.url_for("")
 
@@ -56,8 +51,6 @@ class Vendor:
 
     def _answer(self, request: Request) -> Response:
         self.requests.append(request)
-        self.times.append(time.monotonic())
-        time.sleep(self.delay)
         return self.queue.pop(0) if len(self.queue) > 1 else self.queue[0]
 
 
@@ -178,7 +171,7 @@ def test_a_pause_asked_for_is_kept_and_one_too_long_is_final(vendor: Vendor) -> 
     assert time.monotonic() - began >= 0.3
     vendor.requests.clear()
     vendor.serve(said(b"", 429, Retry_After="301"))
-    with pytest.raises(RateLimited, match="asks to wait 301 s") as caught:
+    with pytest.raises(RateLimited, match="wants a pause of 301 s") as caught:
         web(vendor.url).get("a")
     assert caught.value.retry_after == 301
     assert len(vendor.requests) == 1
@@ -207,15 +200,6 @@ def test_the_deadline_counts_over_all_requests_of_a_fetch(vendor: Vendor) -> Non
     with pytest.raises(SourceUnavailable, match=r"deadline of 0\.2 s passed before Vendor was asked for AAPL"):
         client.get("b", what="AAPL")
     assert len(vendor.requests) == 1
-
-
-def test_a_server_that_hangs_is_given_up(vendor: Vendor) -> None:
-    vendor.serve(GOOD)
-    vendor.delay = 0.5
-    began = time.monotonic()
-    with pytest.raises(SourceUnavailable, match="did not answer AAPL within 0"):
-        web(vendor.url, timeout=0.1, deadline=0.4).get("a", what="AAPL")
-    assert time.monotonic() - began < 1.5
 
 
 def test_a_host_without_a_name_or_a_server_is_named() -> None:
@@ -316,23 +300,35 @@ def test_a_broken_connection_is_tried_again_and_named(
     assert server.n_connections == TRIES[SourceUnavailable]
 
 
+def silence(peer: socket.socket) -> None:
+    while peer.recv(4096):
+        pass
+
+
+def test_a_server_that_hangs_is_given_up(raw: Callable[..., RawServer]) -> None:
+    began = time.monotonic()
+    with pytest.raises(SourceUnavailable, match=r"did not answer AAPL within 0|deadline of 0\.4 s passed"):
+        web(raw(silence).url, timeout=0.1, deadline=0.4).get("a", what="AAPL")
+    assert time.monotonic() - began < 3.0
+
+
 def drip_body(peer: socket.socket) -> None:
     peer.sendall(HEAD + b"Content-Length: 100000\r\n\r\n")
-    for _ in range(400):
+    for _ in range(1_000):
         peer.sendall(b"1")
         time.sleep(0.01)
 
 
 def drip_chunk(peer: socket.socket) -> None:
     peer.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\nffff\r\n")
-    for _ in range(400):
+    for _ in range(1_000):
         peer.sendall(b"1")
         time.sleep(0.01)
 
 
 def drip_headers(peer: socket.socket) -> None:
     peer.sendall(HEAD + b"X-Slow: ")
-    for _ in range(400):
+    for _ in range(1_000):
         peer.sendall(b"1")
         time.sleep(0.01)
 
@@ -343,9 +339,12 @@ def test_an_answer_that_comes_byte_by_byte_is_given_up(
 ) -> None:
     server = raw(behave)
     began = time.monotonic()
-    with pytest.raises(SourceUnavailable, match=r"did not answer AAPL within 0\.\d+ s"):
+    with pytest.raises(SourceUnavailable, match=r"did not answer AAPL within 0|deadline of 0\.5 s passed"):
         web(server.url, answer_timeout=0.2, deadline=0.5).get("a", what="AAPL")
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3.0
+    while behave is not drip_headers and any(thread.name == "quantlake-web" for thread in threading.enumerate()):
+        assert time.monotonic() - began < 5.0, "the reading threads go on for as long as the server does"
+        time.sleep(0.01)
 
 
 def test_an_answer_without_end_is_cut_off_at_the_limit(raw: Callable[..., RawServer]) -> None:
@@ -371,6 +370,14 @@ def test_a_compressed_answer_is_unpacked_within_the_limits(vendor: Vendor) -> No
     vendor.serve(said(gzip.compress(os.urandom(3_000)), Content_Encoding="gzip"))
     with pytest.raises(BadPayload, match="unpacks to more than 2,999 bytes|more than 2,999 bytes"):
         web(vendor.url, max_bytes=2_999).get("a")
+
+
+def test_a_page_is_none_of_any_media_type(vendor: Vendor) -> None:
+    vendor.serve(said(b"a,b", 200, "text/csv"))
+    assert web(vendor.url).get("a", media_types=()).content == b"a,b"
+    vendor.serve(said(b"Access is blocked", 200, "text/html"))
+    with pytest.raises(BadPayload, match="web page"):
+        web(vendor.url).get("a", media_types=())
 
 
 def test_redirects_stay_on_the_host(vendor: Vendor) -> None:
@@ -454,107 +461,3 @@ def test_a_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(DeniedAccess, match=VARIABLE) as caught:
             credential(VARIABLE, vendor="Vendor")
         assert CANARY not in str(caught.value)
-
-
-WORKER = """
-import sys
-from pathlib import Path
-from lakehouse.sources.rate_limit import Rate
-from lakehouse.sources.web import Web
-
-class Recorded(Rate):
-    def wait(self, *, give_up_at):
-        at = super().wait(give_up_at=give_up_at)
-        print(at, flush=True)
-        return at
-
-with Web("Vendor", sys.argv[1], rate=Recorded("vendor", 5, seconds=0.4, folder=Path(sys.argv[2]))) as web:
-    web.get("warm-up")
-    sys.stdin.readline()
-    for n in range(6):
-        web.get(str(n))
-"""
-
-
-def test_three_processes_keep_one_rate_limit_together(vendor: Vendor, tmp_path: Path) -> None:
-    vendor.serve(GOOD)
-    command = [sys.executable, "-c", WORKER, vendor.url, str(tmp_path)]
-    workers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    ready = [float(worker.stdout.readline()) for worker in workers if worker.stdout]
-    for worker in workers:
-        assert worker.stdin
-        worker.stdin.write("\n")
-        worker.stdin.flush()
-    sent = ready + [float(line) for worker in workers for line in worker.communicate()[0].split()]
-    assert [worker.returncode for worker in workers] == [0, 0, 0]
-    assert len(sent) == len(vendor.times) == 21
-    sent.sort()
-    assert all(later - earlier >= 0.4 for earlier, later in zip(sent, sent[5:], strict=False))
-    # As the server sees them: a busy machine may hold one request back, and let the next one closer to it.
-    seen = sorted(vendor.times)
-    assert all(later - earlier >= 0.2 for earlier, later in zip(seen, seen[5:], strict=False))
-    assert seen[-1] - seen[3] < 6.0
-
-
-def test_a_killed_process_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path; import sys; from lakehouse.sources.rate_limit import Rate\n"
-        "rate = Rate('vendor', 1, seconds=60, folder=Path(sys.argv[1]))\n"
-        "rate.wait(give_up_at=1e12); print('sent', flush=True); rate.wait(give_up_at=1e12)"
-    )
-    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout and holder.stdout.readline() == "sent\n"
-    time.sleep(0.1)
-    quick = Rate("vendor", 2, seconds=60, folder=tmp_path)
-    with pytest.raises(SourceUnavailable, match="the limit of 2 requests in 60 s to vendor leaves no room"):
-        quick.wait(give_up_at=time.monotonic() + 0.1)
-    holder.kill()
-    holder.communicate()
-    quick.wait(give_up_at=time.monotonic() + 1.0)
-
-
-def test_no_room_before_the_deadline_is_said_at_once(tmp_path: Path) -> None:
-    rate = Rate("vendor", 1, seconds=60, folder=tmp_path / "new")
-    rate.wait(give_up_at=time.monotonic() + 1.0)
-    began = time.monotonic()
-    with pytest.raises(SourceUnavailable, match="leaves no room before the deadline"):
-        rate.wait(give_up_at=began + 30.0)
-    assert time.monotonic() - began < 1.0
-
-
-def test_times_from_before_a_restart_of_the_machine_do_not_count(tmp_path: Path) -> None:
-    (tmp_path / "vendor-60s.rate").write_bytes(struct.pack("=1d", time.monotonic() + 5_000.0))
-    Rate("vendor", 1, seconds=60, folder=tmp_path).wait(give_up_at=time.monotonic() + 1.0)
-
-
-def test_a_damaged_file_counts_as_a_limit_just_used_up(tmp_path: Path) -> None:
-    (tmp_path / "vendor-0.2s.rate").write_bytes(b"123")
-    began = time.monotonic()
-    rate = Rate("vendor", 1, seconds=0.2, folder=tmp_path)
-    assert rate.wait(give_up_at=began + 5.0) - began >= 0.2
-    assert rate.wait(give_up_at=began + 5.0) - began >= 0.4
-
-
-def test_the_folder_of_the_limits_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tempfile
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    rate = Rate("vendor", 5)
-    rate.wait(give_up_at=time.monotonic() + 1.0)
-    (folder,) = tmp_path.iterdir()
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert [file.stat().st_mode & 0o777 for file in folder.iterdir()] == [0o600]
-    folder.chmod(0o755)
-    with pytest.raises(SourceError, match="nobody else may enter"):
-        rate.wait(give_up_at=time.monotonic() + 1.0)
-    folder.chmod(0o700)
-    moved = folder.rename(tmp_path / "elsewhere")
-    folder.symlink_to(moved)
-    with pytest.raises(SourceError, match="nobody else may enter"):
-        rate.wait(give_up_at=time.monotonic() + 1.0)
-
-
-@pytest.mark.parametrize("options", [{"name": "../x"}, {"name": ""}, {"n_requests": 0}, {"seconds": 0.0}])
-def test_a_rate_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(SourceError, match="a rate"):
-        Rate(**{"name": "vendor", "n_requests": 1, **options})

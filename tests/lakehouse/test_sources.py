@@ -117,6 +117,8 @@ def test_damaged_gzip_is_refused() -> None:
         (b'{"a": 1', "is not JSON"),
         (b'{"a": NaN}', "NaN is no JSON number"),
         (b'{"a": -Infinity}', "-Infinity is no JSON number"),
+        (b'{"a": 9223372036854775808}', "of 19 digits does not fit 64 bits"),
+        (b'{"a": -1' + b"0" * 400 + b"}", "of 401 digits does not fit 64 bits"),
         (b'{"a": 1, "a": 2}', "key 'a' twice"),
         (b'{"a": "\xff"}', "is not JSON"),
         (b"[" * 200_000, "is not JSON"),
@@ -126,6 +128,10 @@ def test_damaged_gzip_is_refused() -> None:
 def test_json_that_is_not_strict_is_refused(content: bytes, reason: str) -> None:
     with pytest.raises(BadPayload, match=reason):
         load_json(content, what="the answer")
+
+
+def test_json_keeps_whole_numbers_of_64_bits() -> None:
+    assert load_json(b"[9223372036854775807, -9223372036854775808]", what="x") == [2**63 - 1, -(2**63)]
 
 
 def test_json_with_a_byte_order_mark_is_read() -> None:

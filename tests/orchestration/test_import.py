@@ -203,12 +203,15 @@ def test_what_is_no_file_of_bars_leaves_the_lake(folder: Path, tmp_path: Path, c
     assert state(folder / "home") == before
 
 
-def test_the_same_bytes_under_another_mapping_are_refused_before_they_are_kept(folder: Path, command: Command) -> None:
-    before = state(folder / "home")
-    mapping = ("--map", "symbol=ticker", "--map", "session=date", "--map", "open=close")
-    error = command("import", str(folder / "first.csv"), *mapping, home=folder / "home", expect=2).stderr
-    assert "imported before with another mapping" in error
-    assert state(folder / "home") == before
+def test_the_same_bytes_under_another_mapping_are_read_by_the_later_one(tmp_path: Path) -> None:
+    frame = prices(["ABC"], "2020-01-02", "2020-02-01").drop(columns=["dividend", "split"])
+    frame.assign(other=frame["close"].to_numpy(), close=frame["low"].to_numpy()).to_csv(
+        tmp_path / "two.csv", index=False
+    )
+    home, lake = tmp_path / "home", Lake(tmp_path / "home")
+    for mapping, expected in (((), frame["low"]), (("--map", "close=other"), frame["close"])):
+        in_own_process("import", "two.csv", *mapping, home=home, cwd=tmp_path, QUANTLAKE_SOURCES="files")
+        assert lake.scan("core/daily_bars").column("close").to_pylist() == expected.tolist()
 
 
 def test_an_imported_symbol_takes_the_place_of_the_samples_whole_and_features_follow(

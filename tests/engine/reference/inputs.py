@@ -74,6 +74,7 @@ class OrderInput:
     tif_bars: int = 0
     group: int | None = None
     parent: int | None = None
+    cancel_bar: int | None = None  # told to end at this bar's close, at the bar of its decision or after
 
 
 @dataclass

@@ -61,8 +61,10 @@ def play_bar(book, bar):
         if price is not None:
             book.mark[asset] = price
     is_called = is_margin_call(book)
+    has_second_close = book.settings.timing == "same_close"
+    expire(book, but="market" if has_second_close else "none")
     decide(book, is_called)
-    if book.settings.timing == "same_close":
+    if has_second_close:
         trade_at_once(book)
     expire(book)
 
@@ -128,9 +130,10 @@ def trade_at_once(book):
     trade_together(book, entries, book.prices(book.inputs.close))
 
 
-def expire(book):
+def expire(book, but="none"):
+    """End what the bar's end ends, but for orders of a kind that it may still fill."""
     for order in book.orders:
-        if order.works_at(book.bar) and order.expires_after(book.bar, book.inputs):
+        if order.kind != but and order.works_at(book.bar) and order.expires_after(book.bar, book.inputs):
             book.end_order(order, "expired", book.mark[order.asset])
 
 
@@ -148,6 +151,9 @@ def decide(book, is_called):
     for order in book.orders:
         if order.bar == t:
             accept(book, order, is_called)
+    for order in book.orders:
+        if order.status == "open" and order.cancel_bar is not None and order.cancel_bar + s.latency_bars == t:
+            book.end_order(order, "cancelled", book.mark[order.asset])
 
 
 def units_of(book, asset, value, equity):

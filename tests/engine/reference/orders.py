@@ -49,6 +49,7 @@ class Order:
     tif_bars: int
     group: int | None
     parent: int | None
+    cancel_bar: int | None
     status: str = "unborn"
     active_bar: int | None = None  # None: waits for its parent
     rest: float = 0.0

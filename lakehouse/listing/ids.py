@@ -1,0 +1,139 @@
+"""What is one security, and the permanent name it is given.
+
+- `cik:320193`: the one of a company known to the SEC. `cik:1067983.B`: where the symbol names a share class.
+  `cik:70858:BAC-PB`: a further security of a company, by its first symbol.
+- `sym:FB@2012-05-18`: one of an unknown company, by its first symbol and day. No other security can begin with
+  that symbol on that day, so a name is never given twice.
+
+A name once given stays: a security that `previous` names already keeps that name, also when more is known now
+(its company, an earlier bar, a renaming). Where two named ones turn out to be one, the older name stays.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from lakehouse.listing.facts import one_spelling, share_class
+from lakehouse.listing.traces import NEAR_DAYS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A symbol that meant one security over [start, end); see core/listings.
+
+    last : its last bar, None where there is none
+    owner : number of the ticker history that claims it
+    cik : the company's number
+    """
+
+    symbol: str
+    start: dt.date
+    end: dt.date | None
+    known_at: dt.datetime
+    end_known_at: dt.datetime | None
+    source: str
+    name: str | None = None
+    exchange: str | None = None
+    last: dt.date | None = None
+    owner: int | None = None
+    cik: int | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the columns of core/listings but the security's name."""
+        row = asdict(self)
+        for name in ("last", "owner", "cik"):
+            del row[name]
+        return row
+
+
+def assign_ids(rows: Sequence[Listing], previous: pa.Table | None) -> list[str]:
+    """Return the name of each row's security.
+
+    Rows are one security where one history claims them, or where they are spellings of one symbol at one time.
+    Two of one company are, where they follow each other under one symbol, or within a week under two. All else
+    stays apart: a company has many securities.
+    """
+    groups = _joined(_by_history(rows), rows)
+    groups.sort(key=lambda group: (rows[group[0]].start, len(rows[group[0]].symbol), rows[group[0]].symbol))
+    kept = _kept_ids(groups, rows, previous)
+    taken = set(kept.values()) | set([] if previous is None else previous.column("security_id").to_pylist())
+    answer = [""] * len(rows)
+    for place, group in enumerate(groups):
+        security_id = kept.get(place)
+        if security_id is None:
+            security_id = _new_id(group, rows, taken)
+            taken.add(security_id)
+        for row in group:
+            answer[row] = security_id
+    return answer
+
+
+def _by_history(rows: Sequence[Listing]) -> list[list[int]]:
+    """Return the rows of each history, and the spellings of each other listing, in order of time."""
+    groups: defaultdict[Any, list[int]] = defaultdict(list)
+    for place in sorted(range(len(rows)), key=lambda place: (rows[place].start, rows[place].symbol)):
+        row = rows[place]
+        groups[(one_spelling(row.symbol), row.start) if row.owner is None else row.owner].append(place)
+    return list(groups.values())
+
+
+def _joined(groups: list[list[int]], rows: Sequence[Listing]) -> list[list[int]]:
+    """Join the groups of each company that follow each other."""
+    answer: list[list[int]] = []
+    for group in sorted(groups, key=lambda group: rows[group[0]].start):
+        for before in answer:
+            if _follows(rows[before[-1]], rows[group[0]]):
+                before += group
+                break
+        else:
+            answer.append(list(group))
+    return answer
+
+
+def _follows(earlier: Listing, later: Listing) -> bool:
+    if earlier.cik is None or earlier.cik != later.cik or earlier.end is None or later.start < earlier.end:
+        return False
+    is_same_symbol = one_spelling(earlier.symbol) == one_spelling(later.symbol)
+    is_same_class = share_class(earlier.symbol) == share_class(later.symbol)
+    return is_same_symbol or (is_same_class and (later.start - earlier.end).days <= NEAR_DAYS)
+
+
+def _new_id(group: Sequence[int], rows: Sequence[Listing], taken: set[str]) -> str:
+    first = rows[group[0]]
+    cik = next((rows[row].cik for row in group if rows[row].cik is not None), None)
+    if cik is None:
+        return f"sym:{one_spelling(first.symbol)}@{first.start}"
+    letter = share_class(first.symbol)
+    plain = f"cik:{cik}" if letter is None else f"cik:{cik}.{letter}"
+    further = f"cik:{cik}:{one_spelling(first.symbol)}"
+    return next(name for name in (plain, further, f"{further}@{first.start}") if name not in taken)
+
+
+def _kept_ids(groups: Sequence[Sequence[int]], rows: Sequence[Listing], previous: pa.Table | None) -> dict[int, str]:
+    """Return the names that groups have in `previous`: by a symbol at a common time, the oldest first."""
+    known: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in [] if previous is None else previous.to_pylist():
+        known[one_spelling(row["symbol"])].append(row)
+    found = []
+    for place, group in enumerate(groups):
+        for row in (rows[at] for at in group):
+            for other in known[one_spelling(row.symbol)]:
+                if _meet((row.start, row.end), (other["start"], other["end"])):
+                    found.append((other["start"], other["security_id"], row.start, place))
+    kept: dict[int, str] = {}
+    for _, security_id, _, place in sorted(found):
+        if place not in kept and security_id not in kept.values():
+            kept[place] = security_id
+    return kept
+
+
+def _meet(one: tuple[dt.date, dt.date | None], other: tuple[dt.date, dt.date | None]) -> bool:
+    """Return whether two half-open ranges have a day in common; None is no end."""
+    return (one[1] is None or other[0] < one[1]) and (other[1] is None or one[0] < other[1])
