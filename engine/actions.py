@@ -66,13 +66,8 @@ class Actions:
     def __post_init__(self) -> None:
         shape = panel("split", self.split).shape
         self.__dict__.update({name: panel(name, getattr(self, name), shape) for name in KINDS})
-        is_delisting = ~np.isnan(self.delisting)
-        for kind, is_given in (("split", True), ("dividend", True), ("delisting", is_delisting)):
-            values = getattr(self, kind)
-            for is_wrong, rule in _wrong(kind, values):
-                _refuse(is_wrong & is_given, values, f"{kind} must {rule}")
-        is_again = is_delisting & (np.cumsum(is_delisting, axis=0) > 1)
-        _refuse(is_again, self.delisting, "an asset must not be delisted twice")
+        for kind in KINDS:
+            _check_panel(kind, getattr(self, kind))
         if self.pay_bar is not None:
             self.__dict__["pay_bar"] = _checked_pay_bars(self.pay_bar, self.dividend)
 
@@ -220,7 +215,31 @@ def _wrong(kind: str, values: Floats) -> Iterator[tuple[NDArray[np.bool_], str]]
     yield (size > MOST) | ((size < LEAST) & (size > 0.0)), f"be 0 or between {LEAST:g} and {MOST:g} in size"
 
 
-def _refuse(is_wrong: NDArray[np.bool_], values: Floats, rule: str) -> None:
+def _check_panel(kind: str, values: Floats) -> None:
+    """Refuse values that break a rule of their kind, each on its own or with those before it of its asset."""
+    is_given = ~np.isnan(values) if kind == "delisting" else values != (1.0 if kind == "split" else 0.0)
+    where = np.nonzero(is_given)
+    given = values[where]
+    for is_wrong, rule in _wrong(kind, given):
+        _refuse(is_wrong, given, where, f"{kind} must {rule}")
+    if kind == "delisting":
+        is_again = np.ones(given.size, dtype=np.bool_)
+        is_again[np.unique(where[1], return_index=True)[1]] = False
+        _refuse(is_again, given, where, "an asset must not be delisted twice")
+    if kind == "split" and given.size:
+        bars, assets = np.unique(where[0]), np.unique(where[1])
+        units = np.cumprod(values[np.ix_(bars, assets)], axis=0)
+        most, least = np.maximum.accumulate(units, axis=0), np.minimum.accumulate(units, axis=0)
+        # Units that shrink or grow without end would leave what a float holds.
+        is_beyond = np.maximum(most, 1.0) > MOST * np.minimum(least, 1.0)
+        rule = f"splits of one asset must not multiply its units by more than {MOST:g} in all"
+        rows, columns = np.nonzero(is_beyond)
+        at = bars[rows], assets[columns]
+        _refuse(is_beyond[rows, columns], values[at], at, rule)
+
+
+def _refuse(is_wrong: NDArray[np.bool_], values: Floats, where: tuple[Any, ...], rule: str) -> None:
     if is_wrong.any():
-        bar, asset = (int(index) for index in np.unravel_index(int(np.argmax(is_wrong)), is_wrong.shape))
-        raise InputError(f"{rule}, was {values[bar, asset]} at bar {bar}, asset {asset}")
+        first = int(np.argmax(is_wrong))
+        bar, asset = (int(index[first]) for index in where)
+        raise InputError(f"{rule}, was {values[first]} at bar {bar}, asset {asset}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set, Sized
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cache, cached_property
 from types import ModuleType
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PRICES = ("open", "high", "low", "close")
 COLUMNS = ("symbol", "bar_end", *PRICES, "volume")
 _PANELS = (*PRICES, "volume")
+# As many names are counted in an error, of an iterator that may have no end.
+_MOST_NAMES = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +39,8 @@ class Bars:
     ----------
     open, high, low, close, volume : float64[n_bars, n_assets]
         Prices are positive, of a size with which a run can count (1e-50 to 1e50), and high >= open, low,
-        close >= low; volume is 0 to 1e50. Arrays are not copied if they are C-contiguous float64: do not change
-        them afterwards.
+        close >= low; volume is 0 or of such a size. Arrays are not copied if they are C-contiguous float64: do not
+        change them afterwards.
     bar_end : datetime64[n_bars]
         UTC, strictly increasing; held as datetime64[us].
     symbols : tuple of str
@@ -196,7 +198,7 @@ def _names(symbols: Any, n_assets: int) -> tuple[Any, ...]:
     if isinstance(symbols, (Set, Mapping)):
         # A set has no order that assets could follow.
         raise InputError(text)
-    return tuple(several(text, symbols, most=max(n_assets, len(symbols) if isinstance(symbols, Sized) else 0)))
+    return tuple(several(text, symbols, most=max(n_assets, _MOST_NAMES)))
 
 
 def _refuse_values(bars: Bars) -> None:
@@ -214,7 +216,9 @@ def _refuse_values(bars: Bars) -> None:
         _refuse(getattr(bars, name) < bars.low, bars, name, "not be below low")
     _refuse(np.isinf(bars.volume), bars, "volume", "be finite")
     _refuse(bars.volume < 0.0, bars, "volume", "not be negative")
-    _refuse(bars.volume > MOST, bars, "volume", f"be at most {MOST:g}")
+    is_size = (bars.volume >= LEAST) & (bars.volume <= MOST)
+    is_wrong = ~is_size & (bars.volume != 0.0) & ~np.isnan(bars.volume)
+    _refuse(is_wrong, bars, "volume", f"be 0 or between {LEAST:g} and {MOST:g}")
     raise AssertionError("the compiled checks refuse bars in which NumPy finds nothing wrong")
 
 

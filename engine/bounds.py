@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-# Prices, sizes and money: what is smaller or larger is a slip. Products of several of them still fit a float.
+# Prices, sizes and money: what is smaller or larger is a slip. Products of several of them still fit a float, where
+# they neither become infinite nor lose their last digits.
 LEAST = 1e-50
 MOST = 1e50
 # Equity, exposure and the value traded: their squares, and sums over all bars, still fit a float.

@@ -62,7 +62,9 @@ def numbers_of(name: str, column: pd.Series[Any]) -> Floats:
 
 def panel_of(name: str, frame: pd.DataFrame) -> Floats:
     """Return a frame whose columns are all numbers as float64[n_rows, n_columns], NaN where they are missing."""
-    for i, dtype in enumerate(frame.dtypes):
-        if not (isinstance(dtype, np.dtype) and dtype.kind in "iuf"):
-            numbers_of(f"the column {shown(frame.columns[i])} of {name}", frame.iloc[:, i])
-    return frame.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
+    if all(isinstance(dtype, np.dtype) and dtype.kind in "iuf" for dtype in frame.dtypes):
+        return frame.to_numpy(dtype=np.float64)  # type: ignore[no-any-return]
+    panel = np.empty(frame.shape)
+    for i, column in enumerate(frame.columns):
+        panel[:, i] = numbers_of(f"the column {shown(column)} of {name}", frame.iloc[:, i])
+    return panel

@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.bounds import MOST_BARS, MOST_CCY
+from engine.bounds import MOST, MOST_BARS
 from engine.kernels.rules import rolling_means_nb
 from engine.kernels.state import STATE, Curves
 from engine.kernels.statistics import LANES
-from engine.kernels.sweeping import EQUITIES, EXPOSURES, MEAN_EQUITY, Pairs, Room, crossing_sweep_nb
+from engine.kernels.sweeping import EXPOSURES, TRADED, Pairs, Room, crossing_sweep_nb
 from engine.panels import Floats
 from engine.parameter_sets import ParameterSets
 from engine.rules.crossing import Crossing
@@ -101,13 +101,14 @@ class Crossings:
             market.close.reshape(-1),
             Pairs(pairs.means, pairs.fast[chunk], pairs.slow[chunk], pairs.held[chunk], pairs.is_weight[chunk]),
             setting.rules,
-            asked | EQUITIES,
+            asked,
             self._room(bool(asked & EXPOSURES)),
             is_done,
             sums,
         )
-        # Where money may have grown beyond what is counted, a run of its own says so.
-        is_done &= np.abs(sums[:, MEAN_EQUITY]) <= MOST_CCY / market.close.size
+        # Money that traded so little cannot have grown beyond MOST_CCY with prices from LEAST to MOST; a run of its own
+        # tells of the others.
+        is_done &= sums[:, TRADED] <= MOST
         for i in np.flatnonzero(~is_done).tolist():
             self._trial.write_sums(self._sets[before + first + i], asked, sums[i])
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from engine.bounds import MOST_SAMPLES, MOST_SEED
+from engine.bounds import MOST, MOST_SAMPLES, MOST_SEED
 from engine.errors import InputError
 from engine.panels import Floats, series_of
 from engine.settings import LARGEST, SMALLEST, number, periods, whole
@@ -150,7 +150,7 @@ def bootstrap_sharpe(
         Returns are not finite or fewer than two; or a setting is out of its range.
     """
     series = series_of("returns", returns)
-    if series.size < 2 or not np.isfinite(series).all():
+    if series.size < 2 or not (np.abs(series) <= MOST).all():
         raise InputError(f"returns must be two or more finite numbers on one axis, had shape {series.shape}")
     n_samples = whole("n_samples", n_samples, low=1, high=MOST_SAMPLES)
     mean_block_bars = _count("mean_block_bars", mean_block_bars, 1)

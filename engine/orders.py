@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bars import Bars
-from engine.bounds import MOST, MOST_BARS
+from engine.bounds import LEAST, MOST, MOST_BARS
 from engine.columns import check_columns, check_frame, numbers_of, texts
 from engine.errors import InputError, nearest
 from engine.order_links import Integers, Place, groups_of, numbered, parents_of, refuse
@@ -144,8 +144,8 @@ def _codes(frame: pd.DataFrame, name: str, known: dict[str, int], at: Place) -> 
 
 
 def _check_size(name: str, values: Floats, at: Place) -> None:
-    rule = f"{name} must be at most {MOST:g} in size"
-    refuse(np.abs(values) > MOST, lambda row: f"{rule}, was {values[row]} at {at(row)}")
+    rule, sizes = f"{name} must be between {LEAST:g} and {MOST:g} in size", np.abs(values)
+    refuse((sizes > MOST) | (sizes < LEAST), lambda row: f"{rule}, was {values[row]} at {at(row)}")
 
 
 def _price(frame: pd.DataFrame, name: str, kinds: Integers, at: Place) -> Floats:

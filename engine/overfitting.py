@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.bounds import MOST
 from engine.errors import InputError
 from engine.panels import Floats, numbers
 from engine.settings import choice, whole
@@ -182,6 +183,8 @@ def _check(panel: Floats, n_splits: int) -> None:
         raise InputError(f"returns must have two axes [n_bars, n_trials] and two trials, had shape {panel.shape}")
     if panel.shape[0] < 2 * n_splits:
         raise InputError(f"returns must have two bars a block ({2 * n_splits}), had {panel.shape[0]}")
-    if not np.isfinite(panel).all():
-        bar, trial = np.unravel_index(int(np.argmin(np.isfinite(panel))), panel.shape)
-        raise InputError(f"returns must be finite, was {panel[bar, trial]} at bar {bar}, trial {trial}")
+    is_right = np.abs(panel) <= MOST
+    if not is_right.all():
+        bar, trial = np.unravel_index(int(np.argmin(is_right)), panel.shape)
+        rule = f"at most {MOST:g} in size" if np.isfinite(panel[bar, trial]) else "finite"
+        raise InputError(f"returns must be {rule}, was {panel[bar, trial]} at bar {bar}, trial {trial}")

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from engine.account import Account
 from engine.actions import Actions, Events
 from engine.bars import Bars
-from engine.bounds import MOST, MOST_CCY
+from engine.bounds import LEAST, MOST, MOST_CCY
 from engine.costs import Costs
 from engine.decisions import TargetUnits, TargetWeights
 from engine.errors import InputError
 from engine.execution import Execution
 from engine.kernels.bar_loop import bar_loop_nb
+from engine.kernels.checks import is_within_nb
 from engine.kernels.scan import scan_nb
 from engine.kernels.state import (
     HOLDING,
@@ -53,7 +54,6 @@ _NO_ORDERS = np.empty(0, dtype=ORDER)
 # Books of a thread, by size; a few are enough for runs over the same markets.
 _BOOKS = threading.local()
 _MOST_BOOKS = 8
-_MOST_SQUARE = MOST_CCY * MOST_CCY
 _KINDS = (TargetWeights, TargetUnits, Orders, Policy)
 
 
@@ -231,13 +231,8 @@ class Setting:
 
 
 def _is_countable(curves: Curves) -> bool:
-    """Return whether money is surely within bounds: the sum of all squares is no larger than that of the bound.
-
-    One product a curve takes half a microsecond; looking at each bar would take three times that.
-    """
-    equity, exposure = curves.equity, curves.exposure
-    is_small = equity.dot(equity) <= _MOST_SQUARE
-    return bool(is_small and (exposure.size == 0 or exposure.dot(exposure) <= _MOST_SQUARE))
+    """Return whether money is within bounds at every bar. (NumPy's dot would wake threads that cost milliseconds.)"""
+    return is_within_nb(curves.equity, MOST_CCY) and is_within_nb(curves.exposure, MOST_CCY)
 
 
 def no_plan() -> Plan:
@@ -264,11 +259,12 @@ def instructions_of(decisions: object, bars: Bars) -> Instructions:
     counts = np.empty(values.shape[0], dtype=np.int64)
     wrong = scan_nb(values, counts)
     if wrong >= 0:
-        asset = int(np.argmax(np.abs(values[wrong]) > MOST))
+        sizes = np.abs(values[wrong])
+        asset = int(np.argmax((sizes > MOST) | ((sizes < LEAST) & (sizes != 0.0))))
         at = place((wrong if rows is None else int(rows[wrong]), asset), bars.bar_end, bars.symbols)
         name, rule = "weights" if is_weight else "units", "finite or NaN"
         if np.isfinite(values[wrong, asset]):
-            rule = f"NaN or at most {MOST:g} in size"
+            rule = f"NaN, 0 or between {LEAST:g} and {MOST:g} in size"
         raise InputError(f"{name} must be {rule}, was {values[wrong, asset]} for {at}")
     row = np.flatnonzero(counts)
     return Instructions(Plan(row if rows is None else rows[row], row, values, is_weight), _NO_ORDERS)

@@ -62,7 +62,7 @@ from engine.policy_orders import (
     units_filled,
 )
 from engine.records import BARS, DAY, GTC, IOC
-from engine.settings import is_number, shown, whole
+from engine.settings import LARGEST, is_number, shown, whole
 
 if TYPE_CHECKING:
     from engine.play import Capacity, Played, Setting
@@ -186,11 +186,9 @@ class Policy:
 def _check_parameter(name: Any, value: Any) -> None:
     if not isinstance(name, str):
         raise InputError(f"a parameter's name must be a text, was {shown(name)}")
-    try:
-        is_held = is_number(value) and float(value) is not None
-    except OverflowError:
-        is_held = False
-    if not is_held:
+    # A NaN or an infinity may mean something to the function; what becomes one by its size does not.
+    is_other = isinstance(value, (float, np.floating)) and not np.isfinite(value)
+    if not is_number(value) or not (is_other or abs(value) <= LARGEST):
         raise InputError(f"a parameter of a policy must be a number, {name} was {shown(value)}")
 
 

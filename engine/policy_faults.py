@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.bars import Bars
-from engine.bounds import MOST
+from engine.bounds import LEAST, MOST
 from engine.kernels import desk as kinds
 from engine.kernels.desk import COUNT, FAULT, Desk
 from engine.panels import instant, place
@@ -15,10 +15,10 @@ from engine.records import FILL_KINDS, TIFS
 
 _RULES = {
     kinds.WRONG_ASSET: "an order needs an asset",
-    kinds.WRONG_QUANTITY: f"the quantity of an order must be finite and not 0, at most {MOST:g} in size",
+    kinds.WRONG_QUANTITY: f"the quantity of an order must be finite and not 0, {LEAST:g} to {MOST:g} in size",
     kinds.WRONG_KIND: "an order needs a kind",
-    kinds.WRONG_LIMIT: f"limit_price must be positive and finite, at most {MOST:g}",
-    kinds.WRONG_STOP: f"stop_price must be positive and finite, at most {MOST:g}",
+    kinds.WRONG_LIMIT: f"limit_price must be positive and finite, {LEAST:g} to {MOST:g}",
+    kinds.WRONG_STOP: f"stop_price must be positive and finite, {LEAST:g} to {MOST:g}",
     kinds.WRONG_TRAIL: "a trailing stop takes either trail, positive and finite, or trail_rate, above 0 and below 1",
     kinds.WRONG_TIF: "tif must be GTC, DAY, IOC or BARS",
     kinds.WRONG_TIF_BARS: "tif_bars must be at least 1 with BARS, and 0 with every other tif",

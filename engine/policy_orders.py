@@ -2,7 +2,7 @@
 
 Each function takes the desk first, and is compiled; a policy calls it at the close of bar t. A function that places
 an order returns its number: orders are numbered in the order they were placed, from 0 on. What they do then is what
-the same orders of an `Orders` frame do that are decided at bar t. All of them end with
+the same orders of an `Orders` frame do that are decided at bar t. All but `bracket` end with
 
 tif, tif_bars
     Time in force from the first bar it works in: GTC (until it is cancelled), DAY (to the end of the session), IOC
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.bounds import MOST
+from engine.bounds import LEAST, MOST
 from engine.jit import kept_step
 from engine.kernels.desk import (
     BAR,
@@ -37,6 +37,7 @@ from engine.kernels.desk import (
     new_order_nb,
     note_fault_nb,
 )
+from engine.kernels.lifecycle import has_ended_nb
 from engine.records import (
     FILLED,
     GTC,
@@ -49,8 +50,6 @@ from engine.records import (
     STOP_LIMIT,
     TARGET,
     TRAILING_STOP,
-    WAITING,
-    WORKING,
 )
 
 NONE = -1
@@ -188,7 +187,7 @@ def bracket(desk: Desk, asset: int, quantity: float, stop_price: float, limit_pr
 @kept_step
 def target(desk: Desk, asset: int, units: float) -> None:
     """Want signed units of an asset from the next open on, as `TargetUnits` does."""
-    if asset < 0 or asset >= desk.target.size or not abs(units) <= MOST:
+    if asset < 0 or asset >= desk.target.size or not (units == 0.0 or LEAST <= abs(units) <= MOST):
         # What is no target is an order that is none, which ends the run with its words.
         new_order_nb(desk, asset, units, TARGET, _NAN, _NAN, _NAN, _NAN, GTC, 0, NONE, NONE)
     else:
@@ -234,10 +233,7 @@ def is_open(desk: Desk, number: int) -> bool:
 
     An order whose time in force ended with bar t is not open any more, one that was placed at bar t is.
     """
-    if not is_known_nb(desk, number):
-        return False
-    status: int = desk.orders[number]["status"]
-    return status == WAITING or status == WORKING
+    return is_known_nb(desk, number) and not has_ended_nb(desk.orders, number)
 
 
 @kept_step

@@ -50,4 +50,5 @@ class Risk:
 
 
 def _fraction(name: str, value: float) -> float:
-    return number(name, value, low=0.0, high=_BELOW_ONE, rule="at least 0 (off) and below 1")
+    number(name, value, low=0.0, high=_BELOW_ONE, rule="at least 0 (off) and below 1")
+    return amount(name, value)

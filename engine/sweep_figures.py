@@ -121,7 +121,7 @@ def _costs(runs: Runs) -> Floats:
 
 
 def _exposure(runs: Runs) -> Floats:
-    return runs.sums[:, column.MEAN_EXPOSURE].copy()
+    return _defined(runs.sums[:, column.MEAN_EXPOSURE])
 
 
 def _time_in_market(runs: Runs) -> Floats:

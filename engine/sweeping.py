@@ -27,6 +27,7 @@ from engine.result import Result
 from engine.risk import Risk
 from engine.rules.base import Rule
 from engine.scratch import scratch
+from engine.settings import shown
 from engine.threads import pool_of
 
 Decide = Callable[[Mapping[str, Any]], Any]
@@ -118,9 +119,9 @@ class naming:  # noqa: N801
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, QuantlakeError):
-            raise InputError(f"{error}, in the trial {self._parameters}") from error
+            raise InputError(f"{error}, in the trial {shown(self._parameters)}") from error
         if isinstance(error, Exception):
-            error.add_note(f"in the trial {self._parameters}")
+            error.add_note(f"in the trial {shown(self._parameters)}")
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,6 @@ class Trials:
     _study: Study | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.parameters, Sequence) or isinstance(self.parameters, (str, bytes)):
-            raise InputError(f"parameters must be a sequence of parameter sets, was {shown(self.parameters)}")
         if not isinstance(self.parameters, (Combinations, Rows)):
             self.__dict__["parameters"] = rows_of(self.parameters)
         if not isinstance(self.metrics, Mapping):

@@ -139,7 +139,8 @@ def compare(result: Run, peer: PeerResult) -> Comparison:
         raise InputError(
             f"runs must have the same number of bars, ours had {result.equity.size}, {peer.peer} {theirs_equity.size}"
         )
-    gaps = np.abs(result.equity - theirs_equity) / np.maximum(np.abs(theirs_equity), 1e-300)
+    with np.errstate(invalid="ignore", over="ignore"):
+        gaps = np.abs(result.equity - theirs_equity) / np.maximum(np.abs(theirs_equity), 1e-300)
     gaps = np.where(np.isnan(gaps), np.inf, gaps)
     worst = int(np.argmax(gaps)) if gaps.size else 0
     ours = _merged(_ours(result.fills))

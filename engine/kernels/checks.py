@@ -14,8 +14,8 @@ def check_bars_nb(open_: Floats, high: Floats, low: Floats, close: Floats, volum
     """Return whether the values of bars, each float64[n_bars x n_assets], follow the rules, and if some are missing.
 
     A bar is there if LEAST <= low <= open, close <= high <= MOST, and missing if all four are NaN, for which both
-    comparisons are false; anything else is wrong, as is a volume below 0 or above MOST. No branch inside the loop,
-    so that it runs on several values at once.
+    comparisons are false; anything else is wrong, as is a volume that is neither 0 nor of their size. No branch inside
+    the loop, so that it runs on several values at once.
     """
     n_missing, n_wrong = 0, 0
     for i in range(close.size):
@@ -23,7 +23,7 @@ def check_bars_nb(open_: Floats, high: Floats, low: Floats, close: Floats, volum
         is_there = (lo >= LEAST) & (lo <= o) & (lo <= c) & (o <= h) & (c <= h) & (h <= MOST)
         is_missing = (o != o) & (h != h) & (lo != lo) & (c != c)
         n_missing += is_missing
-        n_wrong += (not (is_there | is_missing)) | (v < 0.0) | (v > MOST)
+        n_wrong += (not (is_there | is_missing)) | ((v < LEAST) & (v != 0.0)) | (v > MOST)
     if n_wrong > 0:
         return WRONG
     return HAS_GAPS if n_missing > 0 else FINE
@@ -36,3 +36,12 @@ def check_times_nb(times: Integers) -> int:
     for i in range(1, times.size):
         n_wrong += times[i] <= times[i - 1]
     return WRONG if n_wrong > 0 else FINE
+
+
+@kernel
+def is_within_nb(values: Floats, most: float) -> bool:
+    """Return whether all of float64[n_bars] are numbers of at most that size."""
+    n_wrong = 0
+    for i in range(values.size):
+        n_wrong += not abs(values[i]) <= most
+    return n_wrong == 0

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.bounds import MOST
+from engine.bounds import LEAST, MOST
 from engine.jit import kept_step, step
 from engine.kernels.deciding import want_nb
 from engine.kernels.lifecycle import end_order_nb, has_ended_nb, price_now_nb
@@ -159,7 +159,7 @@ def fault_of_nb(orders: np.ndarray, number: int, n_assets: int) -> int:
     kind = order["kind"]
     if order["asset"] < 0 or order["asset"] >= n_assets:
         return WRONG_ASSET
-    if not abs(order["quantity"]) <= MOST or order["quantity"] == 0.0:
+    if not LEAST <= abs(order["quantity"]) <= MOST:
         return WRONG_QUANTITY
     if kind < MARKET or kind > TRAILING_STOP:
         return WRONG_KIND
@@ -181,8 +181,8 @@ def fault_of_nb(orders: np.ndarray, number: int, n_assets: int) -> int:
 
 @step
 def is_price_nb(price: float) -> bool:
-    """Return whether a price is positive and no larger than one of a bar."""
-    return price > 0.0 and price <= MOST
+    """Return whether a price is positive, and one that a bar might have."""
+    return price >= LEAST and price <= MOST
 
 
 @step

@@ -186,7 +186,7 @@ def close_lots_nb(
     while left != 0.0 and lots.first[asset] < lots.end[asset]:
         slot = lots.end[asset] - 1 if method == LIFO else lots.first[asset]
         lot = lots.slots[slot]
-        if lot["quantity"] * left > 0.0:
+        if (lot["quantity"] > 0.0) == (left > 0.0):
             break
         units = np.sign(lot["quantity"]) * min(abs(left), abs(lot["quantity"]))
         highest, lowest = lots.high[asset], lots.low[asset]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from engine.kernels.statistics import covariance_nb, mean_and_variance_nb
 from engine.metrics import definitions as define
 from engine.metrics.series import lanes_of, rate
-from engine.metrics.undefined import NO_VARIANCE, ONE_RETURN, Undefined, ratio, spread
+from engine.metrics.undefined import BROKEN_RETURN, NO_VARIANCE, ONE_RETURN, Undefined, ratio, spread
 from engine.panels import series_of
 from engine.settings import periods
 
@@ -75,7 +75,10 @@ def correlation(returns: ArrayLike, benchmark: ArrayLike) -> float:
 
 
 def _alpha(excess: float, slope: float, excess_other: float, periods_per_year: float) -> float:
-    return slope if isinstance(slope, Undefined) else float((excess - slope * excess_other) * periods_per_year)
+    if isinstance(slope, Undefined):
+        return slope
+    figure = (excess - slope * excess_other) * periods_per_year
+    return float(figure) if math.isfinite(figure) else Undefined(BROKEN_RETURN)
 
 
 def _information(mean: float, second: float, n: int, periods_per_year: float) -> float:

@@ -20,6 +20,9 @@ from engine.metrics.undefined import (
 )
 from engine.panels import Floats
 
+# Its fourth power is a float.
+_MOST_DEVIATION = 1e75
+
 
 def finite(figure: float, n: int) -> float:
     """Return a figure of n returns that is only undefined where a return is."""
@@ -83,7 +86,10 @@ def standardised(moment: float, mean: float, second: float, power: int, n: int) 
     """Return a central moment of n returns / its power of the deviation, all divided by n (biased)."""
     if n == 0:
         return Undefined(NO_RETURNS)
-    return ratio(moment, spread(mean, second) ** power, NO_VARIANCE)
+    deviation = spread(mean, second)
+    if deviation > _MOST_DEVIATION:
+        return Undefined("a deviation whose powers no float holds")
+    return ratio(moment, deviation**power, NO_VARIANCE)
 
 
 def quantile(ordered: Floats, share: float) -> float:

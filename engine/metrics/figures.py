@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.metrics.mapping import Metrics
 from engine.metrics.series import initial, wealth_of
-from engine.metrics.trading import traded_value
+from engine.metrics.trading import OF_TRADES, traded_value
 from engine.panels import records_of, series_of
 
 
@@ -62,7 +62,7 @@ def metrics(
         initial_cash=first,
         returns=series,
         exposure=None if exposure is None else series_of("exposure", exposure, n_bars),
-        trades=trades,
+        trades=None if trades is None else records_of("trades", trades, OF_TRADES),
         n_fills=None if fills is None else records_of("fills", fills, ("quantity", "price")).size,
         traded_value=None if fills is None else traded_value(fills),
         benchmark=None if benchmark is None else series_of("benchmark", benchmark, n_bars),

@@ -147,7 +147,7 @@ class Metrics(Mapping[str, float]):
         if self._returns is None:
             self._returns = returns_of(self._equity, self._initial_cash)
         elif callable(self._returns):
-            self._returns = self._returns()
+            self._returns = series_of("returns", self._returns(), self._equity.size)
         return self._returns
 
     def _scratch(self) -> Floats:
@@ -220,7 +220,7 @@ class Metrics(Mapping[str, float]):
 
     def _trading(self) -> dict[str, float]:
         trades = self._trades() if callable(self._trades) else self._trades
-        return trade_metrics(trades) if trades is not None else {}
+        return trade_metrics(records_of("trades", trades, OF_TRADES))
 
     def _filling(self) -> dict[str, float]:
         return {"n_fills": float(self._n_fills or 0.0)}
@@ -229,12 +229,10 @@ class Metrics(Mapping[str, float]):
         return {"turnover": turnover_of(self._traded_value or 0.0, self._equity, self._periods)}
 
     def _paying(self) -> dict[str, float]:
-        return {"costs_ccy": float((self._costs() if callable(self._costs) else self._costs) or 0.0)}
+        return {"costs_ccy": _sum("costs", self._costs() if callable(self._costs) else self._costs)}
 
     def _exposing(self) -> dict[str, float]:
-        exposure = self._exposure() if callable(self._exposure) else self._exposure
-        if exposure is None:
-            return {}
+        exposure = series_of("exposure", self._exposure() if callable(self._exposure) else self._exposure)
         return {"exposure": mean_exposure(exposure, self._equity), "time_in_market": time_in_market(exposure)}
 
     def _comparing(self) -> dict[str, float]:

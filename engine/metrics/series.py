@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from engine.bounds import MOST
 from engine.kernels.statistics import LANES, growth_nb, returns_nb
 from engine.panels import Floats, series_of
-from engine.settings import LARGEST, number
+from engine.settings import number
 
 
 def rate(name: str, value: Any) -> float:
-    """Return a number, of a bar or of a year, that is finite."""
-    return number(name, value, low=-LARGEST, high=LARGEST, rule="finite")
+    """Return a rate, of a bar or of a year."""
+    return number(name, value, low=-MOST, high=MOST, rule=f"finite, and at most {MOST:g} in size")
 
 
 def initial(cash: Any) -> float:

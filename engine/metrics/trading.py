@@ -76,7 +76,9 @@ def mean_exposure(exposure: ArrayLike, equity: ArrayLike) -> float:
         return Undefined(NO_RETURNS)
     if not wealth.min() > 0.0:
         return Undefined("equity is not positive at every bar")
-    return float(mean_nb(gross / wealth, lanes_of()))
+    with np.errstate(over="ignore"):
+        mean = float(mean_nb(gross / wealth, lanes_of()))
+    return mean if math.isfinite(mean) else Undefined("exposure or equity is not a finite number")
 
 
 def time_in_market(exposure: ArrayLike) -> float:

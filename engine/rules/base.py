@@ -42,7 +42,7 @@ class Rule:
         """Return the rule with other parameters; raises `InputError` naming one that it does not have."""
         if not isinstance(parameters, Mapping):
             raise InputError(f"parameters must be a mapping such as {{'fast': 10}}, was {shown(parameters)}")
-        known = [field.name for field in fields(self)] if is_dataclass(self) else []
+        known: list[str] = [field.name for field in fields(self)] if is_dataclass(self) else []
         for name in parameters:
             listed(f"{type(self).__name__} has no parameter {shown(name)}", name, known)
         return replace(self, **parameters)  # type: ignore[type-var]

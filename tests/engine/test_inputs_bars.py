@@ -54,7 +54,7 @@ def test_bad_value_in_a_bar_is_named_with_symbol_and_date(name, value, rule):
 def is_bar(open_, high, low, close, volume):
     """The rule for one bar, said once more."""
     prices = (open_, high, low, close)
-    if not (math.isnan(volume) or 0.0 <= volume <= 1e50):
+    if not (math.isnan(volume) or volume == 0.0 or 1e-50 <= volume <= 1e50):
         return False
     if all(math.isnan(price) for price in prices):
         return True

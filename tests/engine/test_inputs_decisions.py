@@ -95,7 +95,10 @@ def test_frame_of_whole_numbers_with_holes_is_numbers():
         (lambda frame: frame.reset_index(drop=True), "the index of weights must be timezone-aware times, was int64"),
         (lambda frame: frame.iloc[[0, 0]], "bar_end times in the index of weights must be unique"),
         (lambda frame: pd.concat([frame, frame], axis=1), "columns of weights must be unique"),
-        (lambda frame: frame.astype(str).replace("0.0", "x"), "the column 'MSFT' of weights must be numbers, was string"),
+        (
+            lambda frame: frame.astype(str).replace("0.0", "x"),
+            "the column 'MSFT' of weights must be numbers, was string",
+        ),
     ],
 )
 def test_frame_that_breaks_a_rule_is_refused(spoil, rule):
