@@ -21,7 +21,7 @@ log = Console(stderr=True)
 
 
 def main() -> None:
-    """Run everything; about half an hour."""
+    """Run everything; about a quarter of an hour."""
     options = _options()
     load = os.getloadavg()[0]
     rows: list[Row] = []

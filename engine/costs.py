@@ -67,7 +67,7 @@ class Costs:
     spread_bps : float
         Full quoted spread, of which an order pays half.
     slippage_bps, slippage_ticks : float
-        Adverse move of the price beyond the half spread; ticks are those of `Execution.tick_size`.
+        Adverse move of the price beyond the half spread; ticks are those of `Execution.tick_size`, which they need.
     impact_coefficient, impact_bars : float, int
         Square-root impact, of the order of 1 for equities (Toth et al., "Anomalous price impact and the critical
         nature of liquidity in financial markets", 2011), and the bars sigma and adv are taken over, at least 2.

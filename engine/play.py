@@ -205,7 +205,7 @@ class Setting:
             parts = ", ".join(f"{name} {values[bar]:g}" for name, values in played.curves._asdict().items())
             raise InputError(
                 f"equity, cash and exposure must stay within {MOST_CCY:g} ccy, were {parts} at "
-                f"{instant(self.bars.bar_end[bar])}: sizes, prices or leverage are too large"
+                f"{instant(self.bars.bar_end[bar])}: sizes, prices, rates or leverage are too large"
             )
 
     def _play_opens(self, plan: Plan, curves: Curves | None) -> Played | None:
