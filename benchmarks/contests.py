@@ -157,6 +157,7 @@ def _sweep(name: str, make: Make, seeds: Sequence[int], rounds: int) -> Contest:
         "trials",
         limits.sweep,
         rounds=rounds,
+        in_a_row=5,
     )
 
 
@@ -271,6 +272,7 @@ def _costed_orders(make: Make, seeds: Sequence[int]) -> Contest:
         "orders",
         limits.orders,
         rounds=12,
+        in_a_row=5,
     )
 
 
@@ -289,6 +291,7 @@ def _rankings(make: Make, seeds: Sequence[int]) -> Contest:
         "trials",
         limits.rankings,
         rounds=10,
+        in_a_row=5,
     )
 
 

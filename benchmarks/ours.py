@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -44,7 +45,12 @@ def crossings(n_threads: int = 1) -> Callable[[Case], Run]:
     """W3: a sweep of the rule over all pairs."""
 
     def prepare(case: Case) -> Run:
-        grid = [{"fast": fast, "slow": slow} for fast, slow in case.pairs]
+        grid: object = {
+            "fast": sorted({fast for fast, _ in case.pairs}),
+            "slow": sorted({slow for _, slow in case.pairs}),
+        }
+        if tuple(product(fast, slow)) != tuple(case.pairs):
+            grid = [{"fast": fast, "slow": slow} for fast, slow in case.pairs]
 
         def run() -> Figures:
             from engine.rules import Crossing
@@ -153,7 +159,7 @@ def _settings(case: Case) -> dict[str, object]:
     return settings
 
 
-def _swept(case: Case, rule: object, grid: list[dict[str, int]], n_threads: int) -> Figures:
+def _swept(case: Case, rule: object, grid: object, n_threads: int) -> Figures:
     trials = sweep(case.bars(), rule, grid, metrics=METRICS, n_threads=n_threads, **_settings(case))
     found: dict[str, Floats] = trials.metrics
     return Figures(case.cash * (1.0 + found["total_return"]), found["n_fills"].astype(np.int64), found["sharpe"])

@@ -228,7 +228,8 @@ def _check_panel(kind: str, values: Floats) -> None:
         _refuse(is_again, given, where, "an asset must not be delisted twice")
     if kind == "split" and given.size:
         bars, assets = np.unique(where[0]), np.unique(where[1])
-        units = np.cumprod(values[np.ix_(bars, assets)], axis=0)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            units = np.cumprod(values[np.ix_(bars, assets)], axis=0)
         most, least = np.maximum.accumulate(units, axis=0), np.minimum.accumulate(units, axis=0)
         # Units that shrink or grow without end would leave what a float holds.
         is_beyond = np.maximum(most, 1.0) > MOST * np.minimum(least, 1.0)

@@ -46,7 +46,8 @@ from engine.risk import Risk
 from engine.scratch import scratch
 from engine.settings import check_kind
 
-_NO_BARS = read_only(np.empty(0, dtype=np.int64))
+# Bars of a plan may be written to, as those that are made for a run: another type is another loop to compile.
+_NO_BARS = np.empty(0, dtype=np.int64)
 _NO_VALUES = np.empty(0)
 _NO_TARGETS = read_only(np.empty((0, 0), dtype=np.float64))
 _NO_PLAN = Plan(_NO_BARS, _NO_BARS, _NO_TARGETS, False)

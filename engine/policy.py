@@ -62,7 +62,7 @@ from engine.policy_orders import (
     units_filled,
 )
 from engine.records import BARS, DAY, GTC, IOC
-from engine.settings import LARGEST, is_number, shown, whole
+from engine.settings import number, shown, whole
 
 if TYPE_CHECKING:
     from engine.play import Capacity, Played, Setting
@@ -187,9 +187,8 @@ def _check_parameter(name: Any, value: Any) -> None:
     if not isinstance(name, str):
         raise InputError(f"a parameter's name must be a text, was {shown(name)}")
     # A NaN or an infinity may mean something to the function; what becomes one by its size does not.
-    is_other = isinstance(value, (float, np.floating)) and not np.isfinite(value)
-    if not is_number(value) or not (is_other or abs(value) <= LARGEST):
-        raise InputError(f"a parameter of a policy must be a number, {name} was {shown(value)}")
+    if not isinstance(value, (float, np.floating)) or np.isfinite(value):
+        number(f"the parameter {name} of a policy", value, rule="a number")
 
 
 def compiled(function: Function, name: str) -> Any:

@@ -16,7 +16,8 @@ from engine.bars import Bars
 from engine.costs import Costs
 from engine.errors import InputError
 from engine.execution import CASH_POLICIES, CHILDREN_FROM, INTRABAR_RULES, Execution
-from engine.kernels.liquidity import liquidity_nb
+from engine.kernels.calendar import sessions_nb
+from engine.kernels.liquidity import BLOCK, liquidity_nb, whole_liquidity_nb
 from engine.kernels.state import CALENDAR, LIQUIDITY, RULES, Finer, Market, Rules
 from engine.panels import place, read_only
 from engine.risk import Risk
@@ -195,6 +196,17 @@ def _check_volumes(bars: Bars) -> None:
 def _liquidity(bars: Bars, events: Events, n_bars: int) -> NDArray[Any]:
     n_assets = bars.n_assets
     liquidity = np.empty(bars.close.shape, dtype=LIQUIDITY)
+    if not bars.has_gaps and events.bar.size == 0:
+        whole_liquidity_nb(
+            bars.close.reshape(-1),
+            bars.volume.reshape(-1),
+            n_assets,
+            n_bars,
+            np.empty(bars.close.size),
+            np.empty((2, BLOCK)),
+            liquidity.reshape(-1),
+        )
+        return read_only(liquidity)
     liquidity_nb(
         bars.close,
         bars.volume,
@@ -210,7 +222,9 @@ def _liquidity(bars: Bars, events: Events, n_bars: int) -> NDArray[Any]:
 
 def _calendar(bars: Bars) -> NDArray[Any]:
     calendar = np.empty(bars.n_bars, dtype=CALENDAR)
-    calendar["session"] = bars.bar_end.astype("datetime64[D]").astype(np.int64)
-    calendar["month"] = bars.bar_end.astype("datetime64[M]").astype(np.int64)
-    calendar["nights"] = np.diff(calendar["session"], prepend=calendar["session"][:1])
+    # Months are told by NumPy, once a session: of a million minutes that would take longer than to trade them.
+    firsts = np.empty(bars.n_bars, dtype=np.int64)
+    firsts = firsts[: sessions_nb(bars.bar_end.view(np.int64), firsts, calendar)]
+    months = calendar["session"][firsts].astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    calendar["month"] = np.repeat(months, np.diff(firsts, append=bars.n_bars))
     return read_only(calendar)

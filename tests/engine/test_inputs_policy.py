@@ -171,8 +171,8 @@ def test_policy_that_orders_without_end_is_refused(monkeypatch):
         ({"parameters": [1.0]}, r"parameters must be a mapping of names to numbers, was \[1.0\]"),
         ({"parameters": None}, "parameters must be a mapping of names to numbers, was None"),
         ({"parameters": {1: 1.0}}, "a parameter's name must be a text, was 1"),
-        ({"parameters": {"n": 10**400}}, "a parameter of a policy must be a number, n was 1000"),
-        ({"parameters": {"n": True}}, "a parameter of a policy must be a number, n was True"),
+        ({"parameters": {"n": 10**400}}, "the parameter n of a policy must be a number, was 1000"),
+        ({"parameters": {"n": True}}, "the parameter n of a policy must be a number, was True"),
     ],
 )
 def test_setting_of_a_policy_that_is_none_is_refused(settings, words):

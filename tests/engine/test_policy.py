@@ -144,7 +144,7 @@ def test_any_number_of_orders_finds_room(bars):
     [
         ({"function": 3}, "needs a function, was int"),
         ({"function": hold, "n_memory": -1}, "n_memory must be a whole number of at least 0, was -1"),
-        ({"function": hold, "parameters": {"n": "20"}}, "n was '20'"),
+        ({"function": hold, "parameters": {"n": "20"}}, "the parameter n of a policy must be a number, was '20'"),
     ],
 )
 def test_unfit_settings_of_a_policy_are_refused(arguments, words):
