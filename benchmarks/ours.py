@@ -45,12 +45,10 @@ def crossings(n_threads: int = 1) -> Callable[[Case], Run]:
     """W3: a sweep of the rule over all pairs."""
 
     def prepare(case: Case) -> Run:
-        grid: object = {
-            "fast": sorted({fast for fast, _ in case.pairs}),
-            "slow": sorted({slow for _, slow in case.pairs}),
-        }
+        fast, slow = (sorted(set(column)) for column in zip(*case.pairs, strict=True))
+        grid: object = {"fast": fast, "slow": slow}
         if tuple(product(fast, slow)) != tuple(case.pairs):
-            grid = [{"fast": fast, "slow": slow} for fast, slow in case.pairs]
+            grid = [dict(zip(("fast", "slow"), pair, strict=True)) for pair in case.pairs]
 
         def run() -> Figures:
             from engine.rules import Crossing
