@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 Measure = Callable[[int], "Sample"]
+_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,12 @@ class CommandError(RuntimeError):
 
 
 def measured(runs: Sequence[Callable[[], Any]], in_a_row: int = 1) -> Sample:
-    """Return the time of a call, the mean of several in a row that take turns; garbage is collected before."""
+    """Return the time of a call, the mean of several in a row that take turns; garbage is collected before.
+
+    A pause lets the threads of the contender before go to sleep, some of which wait for more work in a busy loop.
+    """
     gc.collect()
+    time.sleep(_PAUSE)
     cpu, wall = time.process_time(), time.perf_counter()
     for number in range(in_a_row):
         runs[number % len(runs)]()

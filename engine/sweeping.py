@@ -139,7 +139,9 @@ class Chunks:
 
     def __call__(self, run: Callable[[int, int], None], n: int, size: int, before: int = 0) -> int:
         """Run `run(first, end)` over n trials, of which `before` stand in front; return how many were done."""
-        size = max(min(size, n // (4 * self.n_threads)), 1)
+        # As many chunks a thread for each of them: a last one alone would keep the others waiting.
+        n_chunks = max(-(-n // size), 4 * self.n_threads)
+        size = max(-(-n // (-(-n_chunks // self.n_threads) * self.n_threads)), 1)
         chunks = deque((first, min(first + size, n)) for first in range(0, n, size))
         done = 0
         if self.n_threads == 1:
