@@ -7,12 +7,13 @@ export DAGSTER_HOME ?= $(QUANTLAKE_HOME)/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: demo ui test test-all check parity-zipline bench clean lock help
+.PHONY: demo ui test test-all test-checked check parity-zipline bench clean lock help
 
 help:
 	@echo "make demo      materialize the whole platform on the embedded real market data"
 	@echo "make ui        Dagster and MLflow on loopback, filled by the demo"
 	@echo "make test      the test suite (make test-all adds the slow suites)"
+	@echo "make test-checked   the engine's tests with every index checked, and those of its kernels as plain Python"
 	@echo "make check     ruff, mypy, import rules"
 	@echo "make parity-zipline   the fills of zipline, in an environment of its own"
 	@echo "make bench     timings against the usual tools"
@@ -37,6 +38,14 @@ test: $(VENV)/installed
 
 test-all: $(VENV)/installed
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What computes small markets runs uncompiled too; hundreds of random ones would take hours.
+PLAIN := $(addprefix tests/engine/test_,truth_table.py bar_order.py reference.py mutants_caught.py waiting.py \
+	metrics_kernels.py liquidity.py trades.py drawdowns.py policy_orders.py policy_cancelling.py)
+
+test-checked: $(VENV)/installed
+	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 -m "not slow" $(PLAIN)
+	@NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --timeout 900 tests/engine
 
 check: $(VENV)/installed
 	@$(BIN)/ruff check .

@@ -141,7 +141,7 @@ class Chunks:
         """Run `run(first, end)` over n trials, of which `before` stand in front; return how many were done."""
         # As many chunks a thread for each of them: a last one alone would keep the others waiting.
         n_chunks = max(-(-n // size), 4 * self.n_threads)
-        size = max(-(-n // (-(-n_chunks // self.n_threads) * self.n_threads)), 1)
+        size = max(n // (-(-n_chunks // self.n_threads) * self.n_threads), 1)
         chunks = deque((first, min(first + size, n)) for first in range(0, n, size))
         done = 0
         if self.n_threads == 1:

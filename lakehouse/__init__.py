@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakehouse.home import connect
 from lakehouse.lake import NEVER_WRITTEN, Lake
 from lakehouse.records import Commit, Problem
 from lakehouse.schemas import TABLES, Column, TableSchema, table_schema
@@ -16,5 +17,6 @@ __all__ = [
     "Lake",
     "Problem",
     "TableSchema",
+    "connect",
     "table_schema",
 ]

@@ -5,6 +5,7 @@ Importing this module costs nothing; Arrow, Delta and DuckDB are imported when f
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.paths import table_path
 from lakehouse.records import Commit, OnStep, Problem, no_step
-from lakehouse.schemas import table_schema
+from lakehouse.schemas import TABLES, table_schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -206,8 +207,22 @@ class Lake:
         """Return whether the table was ever written."""
         return self.version(table) is not None
 
-    def pins(self, tables: Iterable[str]) -> dict[str, int]:
-        """Return the last version of each table, -1 where it was never written, to read by from now on."""
+    def pins(self, tables: Iterable[str], *, at: dt.datetime | None = None) -> dict[str, int]:
+        """Return the last version of each table, -1 where it was never written, to read by from now on.
+
+        Parameters
+        ----------
+        at : a moment with a time zone: the versions that were the last ones then. None: now.
+
+        Raises
+        ------
+        UnknownTable, CorruptTable, LakeError : no such table, a damaged log, a moment without a time zone.
+        """
+        if at is not None:
+            from lakehouse.versions import version_at
+
+            schemas = (table_schema(table) for table in tables)
+            return {schema.name: version_at(table_path(self.home, schema.name), schema, at) for schema in schemas}
         versions = ((table, self.version(table)) for table in tables)
         return {table: NEVER_WRITTEN if number is None else number for table, number in versions}
 
@@ -220,15 +235,17 @@ class Lake:
 
         return reading.history(self.home, table_schema(table))
 
-    def connect(self, pins: Mapping[str, int] | None = None) -> duckdb.DuckDBPyConnection:
+    def connect(
+        self, pins: Mapping[str, int] | None = None, *, at: dt.datetime | None = None
+    ) -> duckdb.DuckDBPyConnection:
         """Return an in-memory DuckDB connection with every table as a view (`core.daily_bars`), locked down.
 
         It reads the lake's tables and nothing else, and writes nothing. Tables without a pin are read at
-        their last version, fixed now.
+        their last version, fixed now; with `at`, at the one that was the last at that moment.
         """
         from lakehouse import sql
 
-        return sql.connect(self.home, pins)
+        return sql.connect(self.home, self._pinned(pins, at))
 
     def sql(
         self,
@@ -236,8 +253,11 @@ class Lake:
         *,
         parameters: Sequence[Any] | Mapping[str, Any] = (),
         pins: Mapping[str, int] | None = None,
+        at: dt.datetime | None = None,
     ) -> pa.Table:
         """Return the result of a query over the tables. Values go in as `parameters` (``?``, ``$name``).
+
+        `pins` and `at` say which versions it reads, as in `connect`.
 
         Raises
         ------
@@ -245,7 +265,14 @@ class Lake:
         """
         from lakehouse import sql
 
-        return sql.query(self.home, query, parameters=parameters, pins=pins)
+        return sql.query(self.home, query, parameters=parameters, pins=self._pinned(pins, at))
+
+    def _pinned(self, pins: Mapping[str, int] | None, at: dt.datetime | None) -> dict[str, int]:
+        """Return the version of each table that is pinned, or that a moment tells."""
+        named = {table_schema(name).name: version for name, version in (pins or {}).items()}
+        if at is None:
+            return named
+        return {**self.pins((table for table in TABLES if table not in named), at=at), **named}
 
     def verify(self, *, deep: bool = True) -> list[Problem]:
         """Return everything wrong with the lake, errors first; empty for a sound one.

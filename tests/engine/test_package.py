@@ -11,6 +11,7 @@ import pytest
 
 import engine
 from engine.hashing import KERNELS_HASH, source_hash
+from engine.jit import cache_folder
 from tests.engine.markets import random_market
 
 REPOSITORY = Path(engine.__file__).resolve().parent.parent
@@ -96,6 +97,7 @@ def test_compiled_run_is_the_plain_one_to_the_last_bit(variable):
     assert python(HASHES, **{variable: "1", "PYTHONWARNINGS": "ignore"}) == expected_hashes()
 
 
+@pytest.mark.skipif(cache_folder() is None, reason="checked or uncompiled kernels are never kept")
 def test_kernels_are_kept_under_the_home_in_a_folder_named_by_the_sources(tmp_path):
     code = "import engine.metrics as m\nprint(m.max_drawdown([0.1, -0.5]))"
     assert python(code, QUANTLAKE_HOME=str(tmp_path), QUANTLAKE_KERNELS="") == ["-0.5"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import time
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from lakehouse import TABLES, Lake
+from lakehouse import TABLES, Lake, connect
 from lakehouse.errors import CorruptTable, LakeError, QueryError, UnknownColumn, UnknownTable
 from tests.lakehouse.stored import BARS, bars, data_file
 
@@ -120,3 +122,51 @@ def test_a_damaged_file_is_an_error_in_sql_too(tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(CorruptTable, match="missing or damaged"):
         lake.sql("SELECT * FROM core.daily_bars")
+
+
+def test_a_moment_tells_the_versions_of_all_tables(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    text = "SELECT max(close) AS close FROM core.daily_bars"
+    begun = dt.datetime.now(dt.UTC)
+    moments = []
+    for price in (1.0, 2.0):
+        lake.replace(BARS, bars("2024-01", price=price), partitions=["2024-01"], batch_id=str(price))
+        time.sleep(0.01)
+        moments.append(dt.datetime.now(dt.UTC))
+        time.sleep(0.01)
+    assert [lake.sql(text, at=at)["close"][0].as_py() for at in (begun, *moments)] == [None, 1.0, 2.0]
+    assert lake.pins([BARS, "core/universe"], at=begun) == {BARS: -1, "core/universe": -1}
+    assert lake.pins([BARS], at=moments[0].astimezone(dt.timezone(dt.timedelta(hours=-5)))) == {BARS: 1}
+    with lake.connect(at=moments[0]) as connection:
+        assert connection.execute(text).fetchone() == (1.0,)
+    with lake.connect({BARS: 2}, at=moments[0]) as connection:
+        assert connection.execute(text).fetchone() == (2.0,)
+    with pytest.raises(LakeError, match="needs a time zone"):
+        lake.pins([BARS], at=dt.datetime(2024, 1, 1))
+
+
+def test_a_clock_that_was_set_back_takes_no_version_back(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    stamps = []
+    for price in (1.0, 2.0, 3.0):
+        commit = lake.replace(BARS, bars("2024-01", price=price), partitions=["2024-01"], batch_id=str(price))
+        file = tmp_path / "tables" / BARS / "_delta_log" / f"{commit.version:020d}.json"
+        (info,) = (json.loads(line) for line in file.read_text().splitlines() if "commitInfo" in line)
+        stamps.append(info["commitInfo"]["timestamp"])
+    # The second commit's clock was an hour behind.
+    file = tmp_path / "tables" / BARS / "_delta_log" / f"{2:020d}.json"
+    file.write_text(file.read_text().replace(str(stamps[1]), str(stamps[1] - 3_600_000)))
+    moment = dt.datetime.fromtimestamp(stamps[0] / 1000.0, dt.UTC)
+    assert lake.pins([BARS], at=moment) == {BARS: 2}
+    assert lake.pins([BARS], at=moment - dt.timedelta(hours=1)) == {BARS: -1}
+
+
+def test_connect_opens_the_lake_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Lake(tmp_path).replace(BARS, bars("2024-01", price=1.0), partitions=["2024-01"], batch_id="a")
+    monkeypatch.setenv("QUANTLAKE_HOME", str(tmp_path))
+    with connect() as connection:
+        assert connection.execute("SELECT max(close) FROM core.daily_bars").fetchone() == (1.0,)
+    with connect({BARS: -1}, home=tmp_path) as connection:
+        assert connection.execute("SELECT max(close) FROM core.daily_bars").fetchone() == (None,)
+    with pytest.raises(LakeError, match="there is no lake in"):
+        connect(home=tmp_path / "nowhere")
