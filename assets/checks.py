@@ -45,6 +45,22 @@ def daily_bars_checks(lake: LakeResource, vendors: VendorsResource) -> Iterator[
         yield _result(outcome, BARS_KEY, severity_of(outcome))
 
 
+@dg.asset_check(
+    asset=BARS_KEY,
+    name="stale_symbols",
+    additional_deps=[dg.AssetKey(ACTIONS.split("/"))],
+    description="Symbols whose bars stopped, and of which no delisting is known.",
+    required_resource_keys={"duckdb"},
+)
+def stale_symbols_check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Ask the tables, in SQL, which symbols fell behind."""
+    from lakehouse.stale import stale_symbols
+
+    with context.resources.duckdb.get_connection() as connection:
+        outcome = stale_symbols(connection)
+    return _result(outcome, BARS_KEY, dg.AssetCheckSeverity.WARN)
+
+
 def severity_of(outcome: "CheckOutcome") -> dg.AssetCheckSeverity:
     """Return ERROR for what must stop a run, WARN for what a market can really do."""
     return dg.AssetCheckSeverity.ERROR if outcome.name in BLOCKING else dg.AssetCheckSeverity.WARN
@@ -86,4 +102,8 @@ def _result(
     )
 
 
-CHECKS = [daily_bars_checks, *(schema_check(table) for table in (BARS, ACTIONS, UNIVERSE, FEATURES))]
+CHECKS = [
+    daily_bars_checks,
+    stale_symbols_check,
+    *(schema_check(table) for table in (BARS, ACTIONS, UNIVERSE, FEATURES)),
+]

@@ -1,112 +1,108 @@
 """Features layer: causal features of the daily bars, month by month."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from assets.arranging import arrange
 from assets.code_versions import code_version
 from assets.core import ACTIONS, BARS
-from assets.metadata import add_partition_rows, batch_id, run_context, table_spec, version_of, write_metadata
+from assets.feature_months import FEATURES, WARM_UP_MONTHS, features_table, months_before
+from assets.metadata import (
+    add_partition_rows,
+    batch_id,
+    count_metadata,
+    run_context,
+    table_spec,
+    version_of,
+    write_metadata,
+)
 from assets.partitions import MONTHS, SINGLE_RUN, warm_up_mapping
 from assets.resources import LakeResource
+from lakehouse.sources.catalogue import FUNDAMENTALS, LISTINGS, filling
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
-    from engine import Actions, Bars
+    from assets.feature_filings import Filings
+    from assets.feature_keys import Plan
+    from lakehouse.lake import Lake
 
-FEATURES = "features/daily"
+__all__ = ["FEATURES", "WARM_UP_MONTHS", "daily_asset", "features_table", "months_before"]
+
 FEATURES_VERSION = code_version(
-    "strategies/features.py",
-    "strategies/window.py",
-    "strategies/panel.py",
-    "strategies/rolling.py",
+    "strategies/features",
+    *(f"strategies/{name}.py" for name in ("window", "panel", "elementwise", "rolling", "crosssection")),
+    *(f"strategies/{name}.py" for name in ("total_return", "kernels")),
     "engine/bars.py",
     "engine/actions.py",
-    "assets/features.py",
+    "lakehouse/companies.py",
+    *(f"assets/{name}.py" for name in ("features", "feature_filings", "feature_keys", "feature_months")),
 )
-# The longest feature looks back on 252 bars: thirteen months and a few days to be sure of them.
-WARM_UP_MONTHS = 14
 
 
-@dg.asset(
-    **table_spec(FEATURES),
-    deps=[
-        dg.AssetDep(dg.AssetKey(table.split("/")), partition_mapping=warm_up_mapping(WARM_UP_MONTHS))
-        for table in (BARS, ACTIONS)
-    ],
-    partitions_def=MONTHS,
-    backfill_policy=SINGLE_RUN,
-    code_version=FEATURES_VERSION,
-)
-def daily(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-    """Compute the features of the months from their bars and those of the months before."""
-    from lakehouse.calendar import month_range
+def daily_asset(entries: Sequence[str]) -> dg.AssetsDefinition:
+    """Return the asset of the features; with filings among what these entries fill, it waits for them."""
+    filed = [table for table in (FUNDAMENTALS, LISTINGS) if filling(table, entries)]
 
-    months = list(context.partition_keys)
-    opened = lake.open()
-    pins = opened.pins([BARS, ACTIONS])
-    start, end = month_range(months_before(months[0], WARM_UP_MONTHS))[0], month_range(months[-1])[1]
-    within = [("session", ">=", start), ("session", "<", end)]
-    bars = opened.scan(BARS, version=pins[BARS], where=within)
-    actions = opened.scan(ACTIONS, version=pins[ACTIONS], where=[("ex_date", ">=", start), ("ex_date", "<", end)])
-    rows = features_table(bars, actions, months)
-    batch = batch_id(FEATURES_VERSION, months, [f"{table}@{version}" for table, version in pins.items()])
-    commit = opened.replace(FEATURES, rows, partitions=months, batch_id=batch, context=run_context(context))
-    add_partition_rows(context, FEATURES, rows)
-    return dg.MaterializeResult(
-        data_version=version_of(commit),
-        metadata={**write_metadata(commit, rows, "session", svg=_picture(rows)), "reads": pins},
+    @dg.asset(
+        **table_spec(FEATURES),
+        deps=[
+            *(
+                dg.AssetDep(dg.AssetKey(table.split("/")), partition_mapping=warm_up_mapping(WARM_UP_MONTHS))
+                for table in (BARS, ACTIONS)
+            ),
+            *(dg.AssetDep(dg.AssetKey(table.split("/"))) for table in filed),
+        ],
+        partitions_def=MONTHS,
+        backfill_policy=SINGLE_RUN,
+        code_version=FEATURES_VERSION,
     )
+    def daily(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        """Compute what of the months' features is not stored, from their bars and those of the months before."""
+        from assets.feature_filings import SNAPSHOTS, read_filings
+        from assets.feature_keys import CONTEXT, assemble, confirm, plan
+
+        months = list(context.partition_keys)
+        opened = lake.open()
+        pins = opened.pins([BARS, ACTIONS, FUNDAMENTALS, LISTINGS, SNAPSHOTS])
+        filings = read_filings(opened, pins)
+        contents = {table: opened.contents(table, version=pins[table]) for table in (BARS, ACTIONS)}
+        todo = plan(opened, months, contents, filings)
+        context.log.info(f"features by month: {todo.n_computed} to compute, {todo.n_reused} as stored")
+        rows = assemble(todo, computed_months(opened, pins, todo, filings))
+        batch = batch_id(FEATURES_VERSION, months, [f"{table}@{version}" for table, version in pins.items()])
+        kept = run_context(context)
+        commit = opened.replace(FEATURES, rows, partitions=months, batch_id=batch, context={**kept, CONTEXT: todo.keys})
+        commit = confirm(opened, todo, commit, batch_id=batch, context=kept)
+        add_partition_rows(context, FEATURES, rows)
+        arrange(opened, FEATURES, context.log)
+        return dg.MaterializeResult(
+            data_version=version_of(commit),
+            metadata={
+                **write_metadata(commit, rows, "session", svg=_picture(rows)),
+                **count_metadata({"computed": todo.n_computed, "reused": todo.n_reused}, "features"),
+                "computed": todo.computed_names,
+                "reads": pins,
+            },
+        )
+
+    return daily
 
 
-def months_before(month: str, n: int) -> str:
-    """Return the month `n` months before one, both `YYYY-MM`."""
-    number = int(month[:4]) * 12 + int(month[5:]) - 1 - n
-    return f"{number // 12:04d}-{number % 12 + 1:02d}"
-
-
-def features_table(bars: "pa.Table", actions: "pa.Table", months: list[str]) -> "pa.Table":
-    """Return the rows of features/daily for the months, one for each bar in them.
-
-    Each month is computed from its own warm-up, whatever else is asked for: a month alone and a month within a
-    range have the same bits.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    from engine import Actions, Bars
+def computed_months(lake: "Lake", pins: dict[str, int], todo: "Plan", filings: "Filings") -> dict[str, "pa.Table"]:
+    """Return the features that are not stored, by month; reads the bars they need and no others."""
+    from assets.feature_months import compute_months
     from lakehouse.calendar import month_range
-    from lakehouse.schemas import table_schema
 
-    schema = table_schema(FEATURES).schema
-    frame = bars.to_pandas()
-    wanted = frame[frame["month"].isin(months)]
-    if wanted.empty:
-        return schema.empty_table()
-    panel = Bars.from_frame(frame[["symbol", "bar_end", "open", "high", "low", "close", "volume"]])
-    events = Actions.from_frame(panel, actions.to_pandas())
-    parts = []
-    for month, rows in wanted.groupby("month"):
-        first = pd.Timestamp(month_range(months_before(str(month), WARM_UP_MONTHS))[0])
-        start = int(panel.bar_end.searchsorted(first.to_datetime64().astype(panel.bar_end.dtype)))
-        parts.append(_month_features(panel, events, rows, start))
-    return pa.Table.from_pandas(pd.concat(parts, ignore_index=True), schema=schema, preserve_index=False)
-
-
-def _month_features(panel: "Bars", events: "Actions", rows: "pd.DataFrame", start: int) -> "pd.DataFrame":
-    from strategies.features import compute
-    from strategies.window import Window
-
-    stamps = rows["bar_end"].dt.tz_convert(None).to_numpy().astype(panel.bar_end.dtype)
-    at = panel.bar_end.searchsorted(stamps)
-    stop = int(at.max()) + 1
-    window = Window(panel[start:stop], events[start:stop])
-    places = {symbol: place for place, symbol in enumerate(panel.symbols)}
-    columns = rows["symbol"].map(places).to_numpy()
-    values = {name: array[at - start, columns] for name, array in compute(window).items()}
-    return rows[["symbol", "session", "bar_end", "month"]].assign(**values)
+    if not todo.missing:
+        return {}
+    start = month_range(months_before(min(todo.missing), WARM_UP_MONTHS))[0]
+    end = month_range(max(todo.missing))[1]
+    bars = lake.scan(BARS, version=pins[BARS], where=[("session", ">=", start), ("session", "<", end)])
+    actions = lake.scan(ACTIONS, version=pins[ACTIONS], where=[("ex_date", ">=", start), ("ex_date", "<", end)])
+    return compute_months(bars, actions, filings, todo.missing)
 
 
 def _picture(rows: "pa.Table") -> str:

@@ -103,8 +103,10 @@ def count_metadata(counts: Mapping[str, int], prefix: str = "count") -> dict[str
 
 def sample_table(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
     """Return the first offending rows of a check as a table."""
+    shown = rows[:10]
+    columns = list(dict.fromkeys(name for row in shown for name in row))
+    # Dagster wants every record to have every field.
     records = [
-        dg.TableRecord({name: str(value) for name, value in row.items() if value is not None}) for row in rows[:10]
+        dg.TableRecord({name: "" if row.get(name) is None else str(row[name]) for name in columns}) for row in shown
     ]
-    columns = sorted({name for record in records for name in record.data})
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in columns]))

@@ -29,13 +29,15 @@ class VendorsResource(dg.ConfigurableResource):
     """The data sources in force, in order: for a symbol that two carry, the later one counts.
 
     An entry of `sources` names a source, or a source and its dataset ("polygon/splits"). `options` are arguments
-    of a source by its name, such as another address to ask.
+    of a source by its name, such as another address to ask. `most_bad_rows` is the share of a month's bars of a
+    source that may break a rule.
     """
 
     sources: list[str]
     symbols: list[str]
     exchange: str
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    most_bad_rows: float = 0.001
 
     def source(self, entry: str, **more: Any) -> "Source":
         """Return the source of an entry, to fetch from or to read snapshots by; `more` are further options."""

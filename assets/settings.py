@@ -28,7 +28,13 @@ from lakehouse.sources.catalogue import CATALOGUE, entry_of
 CONFIG_FILE = "quantlake.yaml"
 PREFIX = "QUANTLAKE_"
 # What pydantic's types of error mean here, and whether quotes would not help.
-KINDS = {"string_type": ("text", False), "path_type": ("a folder", False), "tuple_type": ("a list", True)}
+KINDS = {
+    "string_type": ("text", False),
+    "path_type": ("a folder", False),
+    "tuple_type": ("a list", True),
+    **dict.fromkeys(("float_type", "float_parsing"), ("a number", True)),
+    **dict.fromkeys(("greater_than_equal", "less_than"), ("from 0 to below 1", True)),
+}
 # Read where they are used; they say nothing about data or where it lies.
 OTHER_VARIABLES = (
     "QUANTLAKE_CONFIG",
@@ -56,6 +62,8 @@ class Settings(BaseSettings):
     symbols : symbols asked of sources that serve any symbol (`yahoo`).
     exchange : calendar name of exchange_calendars, such as XNYS, or 24/7.
     start : first month partition, `YYYY-MM`.
+    most_bad_rows : share of a month's bars of a source that may break a rule and be set aside in core/quarantine;
+        more fail the month. One bar of a month may always be bad, unless this is 0.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
@@ -65,6 +73,7 @@ class Settings(BaseSettings):
     symbols: Annotated[tuple[str, ...], NoDecode] = ()
     exchange: str = "XNYS"
     start: str = "2000-01"
+    most_bad_rows: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.001
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("home")

@@ -74,13 +74,13 @@ def _options() -> argparse.Namespace:
 
 
 def _platform() -> tuple[list[Row], dict[str, object]]:
-    from benchmarks import platform_costs
+    from benchmarks import data_path, platform_costs
 
     log.print("whole processes, the demo first")
     with tempfile.TemporaryDirectory(prefix="quantlake-bench-") as name:
         rows, extra = platform_costs.process_costs(Path(name))
     log.print("the data path")
-    return rows + platform_costs.data_costs(), extra
+    return rows + data_path.data_costs(), extra
 
 
 if __name__ == "__main__":

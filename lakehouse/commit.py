@@ -15,6 +15,7 @@ Killed anywhere, a table is as before or as after, and the same call again ends 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,15 +26,16 @@ from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
-from lakehouse import log
-from lakehouse.errors import CorruptTable, LakeError
+from lakehouse import log, noted
+from lakehouse.errors import CorruptTable, LakeError, UnknownFormat
 from lakehouse.files import make_folder, storage_errors, store, sync
 from lakehouse.parquet import DataFile, encode, statistics_json
 from lakehouse.records import OnStep
 from lakehouse.schemas import TableSchema
 
-FORMAT = 1
 MAX_ATTEMPTS = 3
+READER_VERSION = 1
+_UNSUPPORTED = re.compile(r"(?i)unsupported|not supported")
 PROPERTIES = {
     # Old versions make a run replayable: nothing may expire unless upkeep, which knows the pins, says so.
     "delta.logRetentionDuration": "interval 3650 days",
@@ -75,11 +77,34 @@ def open_table(path: Path, table: str, version: int | None = None) -> DeltaTable
     number = log.checked_version(path, table, version)
     if number < 0:
         return None
+    return opened(path, table, number)
+
+
+def opened(path: Path, table: str, version: int) -> DeltaTable:
+    """Return a version of a table whose log was checked.
+
+    Raises
+    ------
+    CorruptTable : a checkpoint is damaged.
+    UnknownFormat : another tool made the table need what this version does not do, such as deletion vectors.
+    StorageFailed : the log cannot be read.
+    """
     try:
-        return DeltaTable(str(path), version=number)
+        with storage_errors(log.log_folder(path)):
+            delta = DeltaTable(str(path), version=version)
     except (DeltaError, OSError) as error:
+        if _UNSUPPORTED.search(str(error)):
+            raise UnknownFormat(f"{table} version {version} cannot be opened: {error}; {log.UPDATE}") from error
         # The commits passed their check, so it is a checkpoint, which only repeats them.
-        raise CorruptTable(f"{table} version {number} cannot be opened: {error}; {log.CHECKPOINT_REMEDY}") from error
+        raise CorruptTable(f"{table} version {version} cannot be opened: {error}; {log.CHECKPOINT_REMEDY}") from error
+    needed = delta.protocol().min_reader_version
+    if needed > READER_VERSION:
+        features = ", ".join(delta.protocol().reader_features or []) or "no feature by name"
+        raise UnknownFormat(
+            f"{table} version {version} needs a reader of Delta version {needed} ({features}), which another tool set; "
+            f"this one is of version {READER_VERSION}: {log.UPDATE}"
+        )
+    return delta
 
 
 def write_files(
@@ -103,7 +128,10 @@ def ensure_table(path: Path, table: TableSchema, on_step: OnStep) -> DeltaTable:
     if delta is None:
         make_folder(path)
         partition_by = [table.partition_by] if table.partition_by else None
-        delta = DeltaTable.create(str(path), schema=table.schema, partition_by=partition_by, configuration=PROPERTIES)
+        with storage_errors(log.log_folder(path)):
+            delta = DeltaTable.create(
+                str(path), schema=table.schema, partition_by=partition_by, configuration=PROPERTIES
+            )
         sync_commit(path, 0)
         on_step("table_created")
     stored = {field.name: field for field in delta.schema().fields}
@@ -116,7 +144,8 @@ def ensure_table(path: Path, table: TableSchema, on_step: OnStep) -> DeltaTable:
             "this version of the code cannot write it: move the table's folder away and materialize it again"
         )
     if new:
-        delta.alter.add_columns(new)
+        with storage_errors(log.log_folder(path)):
+            delta.alter.add_columns(new)
         delta = DeltaTable(str(path))
         sync_commit(path, delta.version())
     return delta
@@ -183,18 +212,12 @@ def partition_filter(table: TableSchema, partitions: Sequence[str] | None) -> li
 
 def sync_commit(path: Path, version: int) -> None:
     """Make a commit, and a checkpoint made with it, survive a power cut; then note it as acknowledged."""
-    sync(log.commit_file(path, version))
-    for checkpoint in log.checkpoint_files(path, since=version):
-        sync(checkpoint)
-    sync(log.log_folder(path))
-    if log.acknowledged(path) < version:
-        head = log.head_file(path)
-        make_folder(head.parent)
-        stage = head.with_name("head#")
-        stage.write_text(str(version), encoding="ascii")
-        sync(stage)
-        stage.replace(head)
-        sync(head.parent)
+    with storage_errors(log.log_folder(path)):
+        sync(log.commit_file(path, version))
+        for checkpoint in log.checkpoint_files(path, since=version):
+            sync(checkpoint)
+        sync(log.log_folder(path))
+    noted.note(path, version, log.unnoted_commits(path, version))
 
 
 def check_written(path: Path, table: TableSchema, version: int, files: Iterable[DataFile]) -> None:
@@ -208,7 +231,9 @@ def check_written(path: Path, table: TableSchema, version: int, files: Iterable[
     held = {} if delta is None else {file.path: (file.size, file.n_rows) for file in live_files(delta, table)}
     for file in files:
         if held.get(file.path) != (file.size, file.n_rows) or (path / file.path).stat().st_size != file.size:
-            raise CorruptTable(f"{table.name} version {version} does not hold {file.path} as written; {log.REMEDY}")
+            raise CorruptTable(
+                f"{table.name} version {version} does not hold {file.path} as written; {log.remedy(path, version)}"
+            )
 
 
 def _metadata(
@@ -218,7 +243,7 @@ def _metadata(
     context: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     metadata = {
-        "format": FORMAT,
+        "format": log.FORMAT,
         "batch_id": batch_id,
         "rows": sum(file.n_rows for file in files),
         "partitions": None if partitions is None else list(partitions),

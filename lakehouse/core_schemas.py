@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lakehouse.table_schema import KNOWN_AT, MONTH, SNAPSHOT, SOURCE, SYMBOL, Column, TableSchema
 
+QUARANTINE, RESTATEMENTS = "core/quarantine", "core/restatements"
+
 _DAILY_BARS = TableSchema(
     "core/daily_bars",
     "Daily bars as traded: adjusted for neither splits nor dividends.",
@@ -24,6 +26,7 @@ _DAILY_BARS = TableSchema(
     key=("symbol", "session"),
     partition_by="month",
     month_of="session",
+    known="at the close of its session, half days included",
 )
 
 _MINUTE_BARS = TableSchema(
@@ -45,6 +48,7 @@ _MINUTE_BARS = TableSchema(
     key=("symbol", "bar_end"),
     partition_by="month",
     month_of="bar_end",
+    known="at the end of its minute",
 )
 
 _TRADES = TableSchema(
@@ -71,6 +75,7 @@ _TRADES = TableSchema(
     key=("symbol", "time", "sequence", "trade_id"),
     partition_by="month",
     month_of="time",
+    known="when the tape published it",
 )
 
 _QUOTES = TableSchema(
@@ -98,6 +103,7 @@ _QUOTES = TableSchema(
     key=("symbol", "time", "sequence"),
     partition_by="month",
     month_of="time",
+    known="when the tape published it",
 )
 
 _CORPORATE_ACTIONS = TableSchema(
@@ -117,6 +123,7 @@ _CORPORATE_ACTIONS = TableSchema(
     key=("symbol", "ex_date", "kind"),
     partition_by="month",
     month_of="ex_date",
+    known="at the open of its ex-date's session, since the sources do not say when it was announced",
 )
 
 _UNIVERSE = TableSchema(
@@ -131,6 +138,7 @@ _UNIVERSE = TableSchema(
         SOURCE,
     ),
     key=("universe", "symbol", "start"),
+    known="at its start: a membership that a file tells, with its first day; one made of bars, with the first bar",
 )
 
 _FUNDAMENTALS = TableSchema(
@@ -154,6 +162,7 @@ _FUNDAMENTALS = TableSchema(
         SNAPSHOT,
     ),
     key=("cik", "taxonomy", "concept", "unit", "start", "end", "filed"),
+    known="at the end of the filing's day in New York",
 )
 
 _SERIES = TableSchema(
@@ -169,6 +178,7 @@ _SERIES = TableSchema(
         SNAPSHOT,
     ),
     key=("name", "symbol", "about", "known_at"),
+    known="when the source says it was published",
 )
 
 _LISTINGS = TableSchema(
@@ -186,6 +196,55 @@ _LISTINGS = TableSchema(
         SOURCE,
     ),
     key=("security_id", "symbol", "start"),
+    known="when the source first told it",
+)
+
+_QUARANTINE = TableSchema(
+    QUARANTINE,
+    "Bars left out of core/daily_bars because they break a rule, each with the rule and its values as answered.",
+    (
+        SOURCE,
+        SNAPSHOT,
+        SYMBOL,
+        Column("session", "date", "day the answer gives the bar"),
+        Column("reason", "string", "rule it breaks, such as ohlc_order; see lakehouse.bar_rules"),
+        Column("values", "string", "open, high, low, close and volume; what is not finite as text", "JSON object"),
+        KNOWN_AT,
+        MONTH,
+    ),
+    key=("source", "snapshot_id", "symbol", "session", "reason"),
+    partition_by="month",
+    month_of="session",
+    known="when the answer that holds it came",
+)
+
+_RESTATEMENTS = TableSchema(
+    RESTATEMENTS,
+    "Stored history that changed: a row for each symbol whose stored rows a later write changed or took away.",
+    (
+        Column("table", "string", "the table, such as core/daily_bars"),
+        Column("from_version", "int64", "its last version with the old rows"),
+        Column("to_version", "int64", "its first version with the new ones"),
+        SYMBOL,
+        Column("rows_added", "int64", "rows of keys that were not there", "rows"),
+        Column("rows_removed", "int64", "rows of keys no longer there", "rows"),
+        Column("rows_changed", "int64", "rows of which a value changed", "rows"),
+        Column("first_session", "date", "first session (or ex-date) changed or removed"),
+        Column("last_session", "date", "last session (or ex-date) changed or removed"),
+        Column("greatest_column", "string", "column of the greatest change; null: none changed", nullable=True),
+        Column(
+            "greatest_change",
+            "float64",
+            "the greatest of |new - old| / |old|; null: the change is no number, or from zero",
+            "rate",
+            nullable=True,
+        ),
+        Column("detected_at", "timestamp", "when the new rows were written"),
+        Column("month", "string", "month of detected_at, as 2000-03; the partition"),
+    ),
+    key=("table", "from_version", "to_version", "symbol"),
+    partition_by="month",
+    month_of="detected_at",
 )
 
 CORE_TABLES = (
@@ -198,4 +257,6 @@ CORE_TABLES = (
     _LISTINGS,
     _FUNDAMENTALS,
     _SERIES,
+    _QUARANTINE,
+    _RESTATEMENTS,
 )

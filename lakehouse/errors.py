@@ -9,7 +9,9 @@ QuantlakeError
 │   ├── CorruptTable          the log or a data file is damaged; the text says how to repair it
 │   ├── CorruptSnapshot       a vendor's stored answer no longer has its hash
 │   ├── LockTimeout           another process is writing the table; the text names it
+│   ├── UnknownFormat         a newer version or another tool wrote what this version must not guess at
 │   ├── StorageFull           the disk has no room for what is to be written
+│   ├── StorageFailed         the disk or its permissions refuse; the text names the place and what to change
 │   └── QueryError            the SQL is wrong, or asks for what the connection may not do
 └── SourceError               a data vendor did not give a usable answer
     ├── UnknownSymbol         the vendor does not know the symbol
@@ -69,12 +71,20 @@ class CorruptSnapshot(LakeError):
     """A stored vendor answer is missing or does not have the hash it is named by."""
 
 
+class UnknownFormat(LakeError):
+    """A table is in a form that this version of the code does not know."""
+
+
 class LockTimeout(LakeError):
     """Another process held a table's write lock for longer than the caller would wait."""
 
 
 class StorageFull(LakeError):
     """The disk is full; what was being written is not visible."""
+
+
+class StorageFailed(LakeError):
+    """The operating system refuses to read or write: permissions, a read-only or failing disk, a limit."""
 
 
 class QueryError(LakeError):

@@ -12,15 +12,26 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from lakehouse.errors import StorageFull
+from lakehouse.errors import LakeError, StorageFailed, StorageFull
 from lakehouse.records import OnStep, no_step
 
 STAGING_MARK = "#"
+_FULL = {errno.ENOSPC: "disk full", errno.EDQUOT: "disk quota used up", errno.EFBIG: "file too large for this process"}
+_REMEDIES = {
+    errno.EACCES: "let this user read and write there, or name another home in QUANTLAKE_HOME",
+    errno.EPERM: "let this user read and write there, or name another home in QUANTLAKE_HOME",
+    errno.EROFS: "mount it for writing, or name another home in QUANTLAKE_HOME",
+    errno.EIO: "the disk fails: copy the home to another one and run `quantlake verify` there",
+    errno.EMFILE: "close other programs, or raise the limit of open files (`ulimit -n`)",
+    errno.ENFILE: "close other programs, or raise the limit of open files (`ulimit -n`)",
+}
+_NUMBER = re.compile(r"\(os error (\d+)\)")
 
 
 def sha256(content: bytes) -> str:
@@ -41,12 +52,13 @@ def store(path: Path, content: bytes, *, on_step: OnStep = no_step) -> bool:
 
     Raises
     ------
-    StorageFull : no room; nothing is visible at the path.
+    StorageFull, StorageFailed : no room, or the system refuses; nothing is visible at the path.
     """
-    if _holds(path, content):
-        sync(path)
-        sync(path.parent)
-        return False
+    with storage_errors(path, len(content)):
+        if _holds(path, content):
+            sync(path)
+            sync(path.parent)
+            return False
     stage = path.with_name(f"{path.name}{STAGING_MARK}{os.getpid()}-{threading.get_ident()}")
     with storage_errors(path, len(content)):
         try:
@@ -96,11 +108,12 @@ def _holds(path: Path, content: bytes) -> bool:
 
 def make_folder(folder: Path) -> None:
     """Create a folder and its missing parents, durably."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync(folder.parent)
+    with storage_errors(folder):
+        if folder.is_dir():
+            return
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
 
 
 def sync(path: Path) -> None:
@@ -113,16 +126,42 @@ def sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def storage_errors(path: Path, n_bytes: int) -> Iterator[None]:
-    """Turn a full disk, however it is reported, into `StorageFull` with the need, the room and the place."""
+def storage_errors(path: Path, n_bytes: int = 0) -> Iterator[None]:
+    """Turn what the operating system refuses into `StorageFull` or `StorageFailed`, with place, cause and remedy.
+
+    delta-rs reports some of it as an error of its own, with the system's number in the text.
+
+    Parameters
+    ----------
+    path : what is read or written
+    n_bytes : the room needed, where it is known
+    """
     try:
         yield
+    except LakeError:
+        raise
     except Exception as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if not full and "No space left on device" not in str(error):
+        number = _error_number(error)
+        if number is None:
             raise
+        if number not in _FULL:
+            raise storage_failed(path, number) from error
         free = shutil.disk_usage(path.parent if path.parent.is_dir() else path.anchor).free
+        needed = f"{n_bytes:,} bytes needed, " if n_bytes else ""
         raise StorageFull(
-            f"disk full: {n_bytes:,} bytes needed, {free:,} free at {path}; free some room and run it again, "
+            f"{_FULL[number]}: {needed}{free:,} free at {path}; free some room and run it again, "
             "what was written so far is kept"
         ) from error
+
+
+def storage_failed(path: Path, number: int) -> StorageFailed:
+    """Return the error for what the system refused, by its number (`errno`)."""
+    remedy = _REMEDIES.get(number, "see to that and run it again")
+    return StorageFailed(f"{path} cannot be read or written ({os.strerror(number)}): {remedy}; nothing was changed")
+
+
+def _error_number(error: Exception) -> int | None:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    stated = _NUMBER.search(str(error))
+    return None if stated is None else int(stated[1])

@@ -6,7 +6,7 @@ Importing this module costs nothing; Arrow, Delta and DuckDB are imported when f
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse.snapshots import SnapshotStore
+    from lakehouse.upkeep import TableUpkeep
 
 NEVER_WRITTEN = -1
 """The version, in pins, of a declared table that was never written."""
@@ -125,6 +126,27 @@ class Lake:
             on_step=self._on_step,
         )
 
+    def annotate(self, table: str, *, batch_id: str, context: Mapping[str, Any]) -> Commit:
+        """Keep a context in a commit that changes no row: what was found out about rows that stay as they are.
+
+        `history` shows it. The version counts on, and holds what the one before holds.
+
+        Raises
+        ------
+        UnknownTable, LockTimeout, CorruptTable, StorageFull : as `replace`.
+        LakeError : the context holds other values than JSON's.
+        """
+        from lakehouse import writing
+
+        return writing.annotate(
+            self.home,
+            table_schema(table),
+            batch_id=batch_id,
+            context=context,
+            timeout=self._lock_timeout,
+            on_step=self._on_step,
+        )
+
     def compact(self, table: str, *, partitions: Sequence[str] | str | None = None) -> Commit:
         """Make one sorted file of each of the partitions that many appends left in several; no row changes.
 
@@ -176,6 +198,7 @@ class Lake:
         version: int | None = None,
         columns: Sequence[str] | None = None,
         where: Iterable[tuple[str, str, Any]] | None = None,
+        is_ordered: bool = True,
     ) -> pa.Table:
         """Return rows of the table, ordered by partition and key.
 
@@ -185,6 +208,7 @@ class Lake:
         columns : names in the wanted order; None: all.
         where : conditions that must all hold, each (column, operator, value); operators are ``=``, ``!=``,
             ``<``, ``<=``, ``>``, ``>=``, ``in`` and ``not in``.
+        is_ordered : False: rows in any order, which is faster over many partitions.
 
         Raises
         ------
@@ -194,7 +218,39 @@ class Lake:
         """
         from lakehouse import reading
 
-        return reading.scan(self.home, table_schema(table), version=version, columns=columns, where=where)
+        return reading.scan(
+            self.home, table_schema(table), version=version, columns=columns, where=where, is_ordered=is_ordered
+        )
+
+    def arrange(self, table: str) -> list[str]:
+        """Copy each year of a table in months that has no copy yet, sorted by key, and return those years.
+
+        Readers of a few symbols, or of rows in any order, use the copies; they say nothing that the table does not.
+        A year that was written to needs another copy, the others keep theirs.
+
+        Raises
+        ------
+        UnknownTable, LakeError : not a table in months of days.
+        CorruptTable, LockTimeout, StorageFull : as `replace`; the table is as it was.
+        """
+        from lakehouse import arranging
+
+        return arranging.arrange(self.home, table_schema(table), timeout=self._lock_timeout)
+
+    def contents(self, table: str, *, version: int | None = None) -> dict[str | None, tuple[str, ...]]:
+        """Return the names of each partition's data files at a version (None: the last), sorted.
+
+        A name holds the hash of the file's bytes, and equal rows are equal bytes: partitions of equal names hold equal
+        rows. Nothing is read but the log. The partition of an unpartitioned table is None.
+
+        Raises
+        ------
+        UnknownTable : a name or version that does not exist; names the nearest.
+        CorruptTable : the log is damaged.
+        """
+        from lakehouse import reading
+
+        return reading.contents(self.home, table_schema(table), version=version)
 
     def version(self, table: str) -> int | None:
         """Return the table's last version, None where it was never written."""
@@ -284,6 +340,27 @@ class Lake:
         from lakehouse import verify
 
         return verify.verify(self.home, deep=deep)
+
+    def upkeep(self, *, now: dt.datetime, keep: dt.timedelta, dry_run: bool = False) -> Iterator[TableUpkeep]:
+        """Yield, table by table, what was tidied: old versions, leftovers of killed writes, scattered files.
+
+        Kept are a table's last version, every version that a row of research/runs pins, and every version that was
+        the last one at some moment since `now - keep`. Snapshots and commits all stay. A table that another process
+        is writing, or that is damaged, is left out, and its entry says why.
+
+        Parameters
+        ----------
+        now : the present, timezone-aware; leftovers go when they are a day older.
+        keep : how long a version that nothing pins stays readable after another has replaced it.
+        dry_run : change nothing; the entries say what would go.
+
+        Raises
+        ------
+        CorruptTable : research/runs cannot be read, so that nobody knows what is pinned; nothing was changed.
+        """
+        from lakehouse.upkeep import upkeep
+
+        return upkeep(self.home, now=now, keep=keep, dry_run=dry_run, timeout=self._lock_timeout, on_step=self._on_step)
 
     @cached_property
     def snapshots(self) -> SnapshotStore:

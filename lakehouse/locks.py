@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lakehouse.errors import LockTimeout
-from lakehouse.files import make_folder
+from lakehouse.files import make_folder, storage_errors
 
 _POLL_SECONDS = 0.02
 
@@ -28,16 +28,31 @@ def table_lock(path: Path, table: str, *, timeout: float) -> Iterator[None]:
     Raises
     ------
     LockTimeout : another holder kept it for `timeout` seconds; names its process and host.
+    StorageFull, StorageFailed : the lock's file cannot be written.
     """
+    make_folder(path.parent)
+    with storage_errors(path):
+        lock = _acquired(path, table, timeout)
+    try:
+        with contextlib.suppress(OSError):  # on a full disk the text is all that is missing, the lock is held
+            os.ftruncate(lock, 0)
+            os.write(lock, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        yield
+    finally:
+        os.close(lock)
+
+
+def _acquired(path: Path, table: str, timeout: float) -> int:
+    """Return the open, locked file."""
     import fcntl
 
-    make_folder(path.parent)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     deadline = time.monotonic() + timeout
-    with path.open("a+", encoding="utf-8") as file:
+    try:
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise LockTimeout(
@@ -45,10 +60,9 @@ def table_lock(path: Path, table: str, *, timeout: float) -> Iterator[None]:
                         "Run it again when that has ended"
                     ) from None
                 time.sleep(_POLL_SECONDS)
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        file.flush()
-        yield
+    except BaseException:
+        os.close(lock)
+        raise
 
 
 def _holder(path: Path) -> str:

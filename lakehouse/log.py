@@ -10,14 +10,22 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakehouse.errors import CorruptTable, UnknownTable
+from lakehouse import noted
+from lakehouse.errors import CorruptTable, UnknownFormat, UnknownTable
+from lakehouse.files import sha256, storage_errors
+from lakehouse.let_go import require_kept
+from lakehouse.lost import refuse_lost
+from lakehouse.remedies import log_remedy
 
 _COMMIT_FILE = re.compile(r"(\d{20})\.json")
 METADATA_KEY = "quantlake"
+FORMAT = 1
+"""The form of what the lake's commits record; a higher number is a newer version's."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +51,13 @@ def commit_file(path: Path, version: int) -> Path:
     return log_folder(path) / f"{version:020d}.json"
 
 
-def head_file(path: Path) -> Path:
-    """Return the file that holds the last acknowledged version."""
-    return path / "_quantlake" / "head"
-
-
 def commit_files(path: Path) -> dict[int, int]:
     """Return the size in bytes of each commit file by version, in order; empty where there is no table."""
-    try:
-        found = list(log_folder(path).iterdir())
-    except FileNotFoundError:
-        return {}
+    with storage_errors(log_folder(path)):
+        try:
+            found = list(log_folder(path).iterdir())
+        except FileNotFoundError:
+            return {}
     matches = ((_COMMIT_FILE.fullmatch(file.name), file) for file in found)
     return dict(sorted((int(match[1]), file.stat().st_size) for match, file in matches if match))
 
@@ -65,24 +69,18 @@ def checkpoint_files(path: Path, *, since: int) -> list[Path]:
     return [file for file in files if file.is_file()] if any(file.is_file() for file in files[:-1]) else []
 
 
-def acknowledged(path: Path) -> int:
-    """Return the last version a writer was told is on disk, -1 where none was."""
-    try:
-        return int(head_file(path).read_text(encoding="ascii"))
-    except (FileNotFoundError, ValueError):
-        return -1
-
-
 def read_commit(path: Path, version: int) -> LogCommit:
     """Return one commit.
 
     Raises
     ------
     ValueError : the file is damaged; the text says how.
+    UnknownFormat : a newer version of quantlake wrote it.
+    StorageFailed : it cannot be read.
     """
     info: dict[str, Any] = {}
     actions: dict[str, list[dict[str, Any]]] = {}
-    text = commit_file(path, version).read_text(encoding="utf-8")
+    text = _content(path, version).decode("utf-8")
     if not text.strip():
         raise ValueError("the commit is empty")
     for number, line in enumerate(text.splitlines(), start=1):
@@ -95,8 +93,18 @@ def read_commit(path: Path, version: int) -> LogCommit:
         else:
             actions.setdefault(kind, []).append(action)
     commit = LogCommit(info, actions)
+    _check_format(commit, path, version)
     _check_whole(commit)
     return commit
+
+
+def _check_format(commit: LogCommit, path: Path, version: int) -> None:
+    written = (commit.metadata or {}).get("format", FORMAT)
+    if written != FORMAT:
+        raise UnknownFormat(
+            f"{'/'.join(path.parts[-2:])} version {version} is in the lake's format {written!r:.20}, this version of "
+            f"quantlake knows format {FORMAT}: {UPDATE}"
+        )
 
 
 def _check_whole(commit: LogCommit) -> None:
@@ -116,9 +124,10 @@ def _check_whole(commit: LogCommit) -> None:
 def log_damage(path: Path, version: int | None = None) -> tuple[int, str] | None:
     """Return the version and description of the first damage a reader must not pass over, if any.
 
-    The last commit, and the one of `version`, are read whole; of the others presence and size are checked.
+    The last commit, and the one of `version`, are read whole; those since the last checkpoint are compared with their
+    noted hashes; of the others presence and size are checked.
     """
-    promised = acknowledged(path)  # before the listing: a writer may go on in between
+    promised = noted.acknowledged(path)  # before the listing: a writer may go on in between
     sizes = commit_files(path)
     versions = list(sizes)
     for before, after in itertools.pairwise(versions):
@@ -133,15 +142,33 @@ def log_damage(path: Path, version: int | None = None) -> tuple[int, str] | None
     for number in {last, last if version is None else version} & set(versions):
         try:
             read_commit(path, number)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             return number, str(error)
-    return None
+    checkpoint = max((int(file.name[:20]) for file in log_folder(path).glob("*.checkpoint.parquet")), default=-1)
+    changed = changed_commits(path, [number for number in versions if number > checkpoint])
+    return (changed[0], CHANGED) if changed else None
 
 
-REMEDY = (
-    "restore the file from a backup; without one move the table's folder away and materialize the table "
-    "again from its snapshots"
-)
+def changed_commits(path: Path, versions: Iterable[int]) -> list[int]:
+    """Return those of the versions whose commits do not have the hashes that were noted of them."""
+    hashes = noted.hashes(path)
+    return [number for number in versions if number in hashes and hashes[number] != sha256(_content(path, number))]
+
+
+def unnoted_commits(path: Path, version: int) -> dict[int, bytes]:
+    """Return the content of the commits up to a version that were written after the last one whose hash was noted."""
+    last = max(noted.hashes(path), default=-1)
+    return {number: _content(path, number) for number in commit_files(path) if last < number <= version}
+
+
+def _content(path: Path, version: int) -> bytes:
+    file = commit_file(path, version)
+    with storage_errors(file):
+        return file.read_bytes()
+
+
+CHANGED = "the commit does not have the hash it was written with"
+UPDATE = "update quantlake (`git pull` in its folder, or `pip install --upgrade quantlake`) and run it again"
 CHECKPOINT_REMEDY = (
     "delete `_last_checkpoint` and the `*.checkpoint.parquet` files in the table's `_delta_log`: "
     "they only repeat the commits, which are whole"
@@ -150,9 +177,9 @@ CHECKPOINT_REMEDY = (
 
 def remedy(path: Path, version: int) -> str:
     """Return what to do about a damaged commit."""
-    if 0 <= acknowledged(path) < version:
+    if 0 <= noted.acknowledged(path) < version:
         return "no writer was told that this version is on disk: delete the file and run the write again"
-    return REMEDY
+    return log_remedy("/".join(path.parts[-2:]))
 
 
 def checked_version(path: Path, table: str, version: int | None) -> int:
@@ -161,7 +188,9 @@ def checked_version(path: Path, table: str, version: int | None) -> int:
     Raises
     ------
     CorruptTable : the log is damaged; reading on would silently give the wrong rows.
-    UnknownTable : no such version.
+    UnknownTable : no such version, or upkeep let it go, or damage took it.
+    UnknownFormat : a newer version of quantlake wrote it.
+    StorageFailed : the log cannot be read.
     """
     damage = log_damage(path, version)
     if damage is not None:
@@ -174,4 +203,6 @@ def checked_version(path: Path, table: str, version: int | None) -> int:
         return last
     if not 0 <= version <= last:
         raise UnknownTable(f"{table} has versions 0 to {last}, asked for {version}")
+    require_kept(path, table, version, last)
+    refuse_lost(read_commit(path, version).metadata, table, version)
     return version

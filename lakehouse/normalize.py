@@ -9,7 +9,8 @@ Which row wins, where several tell of the same symbol:
 2. within a source, the snapshot known later wins the (symbol, session), and an action on an ex-date that a
    later snapshot covers stands only if that snapshot still has it. Only an answer that could have carried the
    action covers it: one of bars and actions the days of its own bars, one of actions alone the days it was
-   asked for, where all of it is there. An answer of bars alone says nothing about actions.
+   asked for, where all of it is there. An answer of bars alone says nothing about actions;
+3. a bar that breaks a rule wins nothing: the last good one the source gave for the session stays.
 
 When a row is known: a bar at its session's close; an action at the open of its ex-date's session. Splits and
 dividends are announced earlier, but no source here says when, and the open is when nobody can still be
@@ -18,7 +19,6 @@ unaware: a decision at the previous close does not see the action, the ex-date's
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,18 +26,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lakehouse.actions import per_share_held
-from lakehouse.calendar import month_range, session_close, session_from, session_open, sessions
+from lakehouse.bar_rules import N_SAMPLE, broken_rules, check_share, first_reasons, quarantined, refuse, sample
+from lakehouse.calendar import month_range, session_close, session_from, session_open
 from lakehouse.errors import BadName, BadRows, SourceError
 from lakehouse.schemas import TABLES
 from lakehouse.sources.answered import asked_symbols, covered_days, covered_kinds
-from lakehouse.sources.base import BAR_COLUMNS, Parsed, check_symbol, empty_actions, empty_bars
+from lakehouse.sources.base import Parsed, check_symbol, empty_actions, empty_bars
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 _ORIGIN = ("source", "snapshot_id", "snapshot_known_at")
-_N_SAMPLE = 10
 _Part = tuple[Mapping[str, Any], Parsed]
 
 
@@ -48,11 +48,13 @@ class Normalized:
     bars : rows of core/daily_bars
     actions : rows of core/corporate_actions
     counts : rows left out or mended, by reason; the sources' own counts have their name in front
+    quarantine : rows of core/quarantine: bars that break a rule; none where they are refused
     """
 
     bars: pa.Table
     actions: pa.Table
     counts: Mapping[str, int]
+    quarantine: pa.Table
 
 
 def normalize(
@@ -63,6 +65,7 @@ def normalize(
     sources: Sequence[str] | None = None,
     symbols: Sequence[str] | None = None,
     off_calendar: Literal["refuse", "drop"] = "refuse",
+    most_bad_rows: float | None = None,
 ) -> Normalized:
     """Return the bars and actions of the given months.
 
@@ -77,10 +80,13 @@ def normalize(
     sources : in rising precedence; by default in order of appearance
     symbols : keep only these; by default all
     off_calendar : bars on days that are no session are refused, or dropped and counted
+    most_bad_rows : share of a month's bars of a source that may break a rule (`lakehouse.bar_rules`), those included
+        that the source left out itself; they are set aside, more fail (`check_share`). None: none may, as of a file
+        somebody imports, and what a source left out is no concern here
 
     Raises
     ------
-    BadRows : unusable symbols, a key twice in one answer, prices that break a rule, bars off the calendar;
+    BadRows : unusable symbols, a key twice in one answer with different values, too many bars that break a rule;
         the text names the first offenders and `rows` holds up to ten.
     """
     import pandas as pd
@@ -92,24 +98,29 @@ def normalize(
             name = f"{row['source']}: {reason}"
             counts[name] = counts.get(name, 0) + int(n_rows)
     order = list(sources) if sources is not None else list(dict.fromkeys(str(row["source"]) for row, _ in given))
-    bars = _stack([_with_origin(row, parsed.bars, order) for row, parsed in given], empty_bars())
+    told = [(row, parsed.bars) for row, parsed in given]
+    if most_bad_rows is not None:
+        told += [(row, parsed.bad) for row, parsed in given if parsed.bad is not None]
+    bars = _stack([_with_origin(row, frame, order) for row, frame in told], empty_bars())
     actions = _stack([_with_origin(row, parsed.actions, order) for row, parsed in given], empty_actions())
     if symbols is not None:
         bars, actions = (frame[frame["symbol"].isin(list(symbols))] for frame in (bars, actions))
     _check_symbols(pd.concat([bars["symbol"], actions["symbol"]]).unique())
     bars, actions = _winning_source(bars, actions, order)
     covered = _coverage(given, bars, actions)
-    bars = _latest_bars(bars)
+    bars, n_twice = _once_an_answer(bars)
     actions, n_withdrawn = _latest_actions(actions, covered)
     bars = _in_months(bars, "session", months)
     actions = _in_months(actions, "ex_date", months)
-    bars, n_off = _on_calendar(bars, exchange, off_calendar)
-    _check_prices(bars)
+    bars, bad, n_off = _usable_bars(bars, exchange, off_calendar, most_bad_rows)
+    reasons = bad.column("reason").to_pylist()
     counts |= {
         name: n_rows
         for name, n_rows in (
+            ("bars twice in one answer", n_twice),
             ("actions withdrawn by a later snapshot", n_withdrawn),
             ("off the calendar", n_off),
+            *((f"quarantined: {reason}", reasons.count(reason)) for reason in dict.fromkeys(reasons)),
         )
         if n_rows
     }
@@ -117,6 +128,7 @@ def normalize(
         bars=_bars_table(bars, exchange),
         actions=_actions_table(per_share_held(actions), exchange),
         counts=counts,
+        quarantine=bad,
     )
 
 
@@ -163,7 +175,7 @@ def _check_symbols(found: Iterable[Any]) -> None:
         raise BadRows(
             f"{len(rows)} unusable symbols: {'; '.join(row['problem'] for row in rows[:3])}",
             rule="usable_symbols",
-            rows=rows[:_N_SAMPLE],
+            rows=rows[:N_SAMPLE],
         )
 
 
@@ -179,19 +191,50 @@ def _winning_source(
     return kept_bars, kept_actions
 
 
-def _latest_bars(bars: pd.DataFrame) -> pd.DataFrame:
-    """Keep, for each (symbol, session), the row of the snapshot known last; refuse a key twice in one."""
+def _once_an_answer(bars: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the bars with one row a key of each answer, and how many equal ones went; refuse different ones."""
     # The same bytes may be read again in another way; known later, that reading counts.
-    twice = bars.duplicated(["symbol", "session", "snapshot_id", "snapshot_known_at"], keep=False)
+    key = ["symbol", "session", "snapshot_id", "snapshot_known_at"]
+    distinct = bars.drop_duplicates()
+    twice = distinct.duplicated(key, keep=False)
     if twice.any():
-        first = bars[twice].sort_values(["symbol", "session"], kind="stable")
+        first = distinct[twice].sort_values(["symbol", "session"], kind="stable")
         raise BadRows(
             f"one answer holds {int(twice.sum())} rows with the same symbol and session, first {_place(first.iloc[0])}",
             rule="keys_unique",
-            rows=_sample(first),
+            rows=sample(first),
         )
+    return distinct, len(bars) - len(distinct)
+
+
+def _usable_bars(
+    bars: pd.DataFrame, exchange: str, off_calendar: str, most_bad_rows: float | None
+) -> tuple[pd.DataFrame, pa.Table, int]:
+    """Return one usable bar a key, the rows of core/quarantine, and how many bars were dropped off the calendar."""
+    if off_calendar not in ("refuse", "drop"):
+        raise ValueError(f"off_calendar is 'refuse' or 'drop', was {off_calendar!r}")
+    broken = broken_rules(bars, exchange)
+    n_off = 0
+    if off_calendar == "drop":
+        is_session = ~broken["sessions_on_calendar"]
+        n_off = len(_latest(bars[~is_session]))
+        bars = bars[is_session].reset_index(drop=True)
+        broken = {rule: mask[is_session] for rule, mask in broken.items()}
+    reasons = first_reasons(broken)
+    last = _latest(bars)
+    places = last.index.to_numpy()
+    if most_bad_rows is None:
+        refuse(last, {rule: mask[places] for rule, mask in broken.items()}, exchange)
+    else:
+        check_share(last, reasons[places], most_bad_rows)
+    good = _latest(bars[reasons == None])  # noqa: E711 - elementwise
+    return good.reset_index(drop=True), quarantined(last, reasons[places]), n_off
+
+
+def _latest(bars: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each (symbol, session), the row of the snapshot known last."""
     ordered = bars.sort_values(["symbol", "session", "snapshot_known_at", "snapshot_id"], kind="stable")
-    return ordered.drop_duplicates(["symbol", "session"], keep="last").reset_index(drop=True)
+    return ordered.drop_duplicates(["symbol", "session"], keep="last")
 
 
 def _coverage(given: Sequence[_Part], bars: pd.DataFrame, actions: pd.DataFrame) -> pd.DataFrame:
@@ -241,46 +284,6 @@ def _in_months(frame: pd.DataFrame, column: str, months: Sequence[str]) -> pd.Da
     return frame.assign(month=keys)[keys.isin(list(months)).to_numpy(dtype=bool)].reset_index(drop=True)
 
 
-def _on_calendar(bars: pd.DataFrame, exchange: str, off_calendar: str) -> tuple[pd.DataFrame, int]:
-    if off_calendar not in ("refuse", "drop"):
-        raise ValueError(f"off_calendar is 'refuse' or 'drop', was {off_calendar!r}")
-    if not len(bars):
-        return bars, 0
-    days = bars["session"].to_numpy().astype("datetime64[D]")
-    first, last = days.min().item(), days.max().item()
-    known = np.array(sessions(exchange, first, last + dt.timedelta(days=1)), dtype="datetime64[D]")
-    off = ~np.isin(days, known)
-    if off.any() and off_calendar == "refuse":
-        rows = bars[off]
-        named = ", ".join(f"{row.symbol} at {row.session:%Y-%m-%d}" for row in rows.head(5).itertuples())
-        raise BadRows(
-            f"{int(off.sum())} bars are on days {exchange} does not trade: {named}; name the right exchange, "
-            "or drop them with off_calendar='drop'",
-            rule="sessions_on_calendar",
-            rows=_sample(rows),
-        )
-    return bars[~off].reset_index(drop=True), int(off.sum())
-
-
-def _check_prices(bars: pd.DataFrame) -> None:
-    open_, high, low, close, volume = (bars[name].to_numpy(dtype=np.float64) for name in BAR_COLUMNS[2:])
-    prices = np.column_stack([open_, high, low, close])
-    broken = {
-        "positive_prices": ~(np.isfinite(prices) & (prices > 0.0)).all(axis=1),
-        "ohlc_order": (high < np.maximum(open_, close)) | (low > np.minimum(open_, close)),
-        "volume_not_negative": ~(np.isfinite(volume) & (volume >= 0.0)),
-    }
-    for rule, mask in broken.items():
-        if mask.any():
-            first = bars[mask].iloc[0]
-            values = ", ".join(f"{name} {first[name]:.10g}" for name in BAR_COLUMNS[2:])
-            raise BadRows(
-                f"{int(mask.sum())} bars break {rule}, first {_place(first)}: {values}",
-                rule=rule,
-                rows=_sample(bars[mask]),
-            )
-
-
 def _bars_table(bars: pd.DataFrame, exchange: str) -> pa.Table:
     days = bars["session"].to_numpy().astype("datetime64[D]")
     unique, where = np.unique(days, return_inverse=True)
@@ -312,10 +315,3 @@ def _table(name: str, frame: pd.DataFrame, **columns: np.ndarray[Any, Any]) -> p
 
 def _place(row: Any) -> str:
     return f"{row['symbol']} at {row['session']:%Y-%m-%d}"
-
-
-def _sample(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    shown = rows.head(_N_SAMPLE).drop(columns=list(_ORIGIN), errors="ignore")
-    if "session" in shown:
-        shown = shown.assign(session=shown["session"].dt.strftime("%Y-%m-%d"))
-    return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]

@@ -8,6 +8,7 @@ page checksum covers: of 6,000 flips outside the footer none went unseen.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import io
 import json
 import re
@@ -24,7 +25,8 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from lakehouse.errors import CorruptTable
-from lakehouse.files import sha256
+from lakehouse.files import sha256, storage_failed
+from lakehouse.remedies import file_remedy
 from lakehouse.schemas import TableSchema
 
 _FILE_NAME = re.compile(r"part-([0-9a-f]{64})-([0-9a-f]{8})\.parquet")
@@ -35,7 +37,7 @@ ROW_GROUP_ROWS = 65_536
 WRITING: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True, "version": "2.6"}
 _MAX_STATISTIC_LENGTH = 64
 
-REMEDY = "run `Lake.verify` to see which are damaged, and materialize their partitions again"
+REMEDY = "`quantlake verify` names the damaged files, and for each the command that rebuilds its partition"
 
 PARQUET = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True, page_checksum_verification=True)
@@ -65,10 +67,13 @@ class DataFile:
         return match[2] if match else None
 
 
-def encode(rows: pa.Table, table: TableSchema, partition: str | None) -> tuple[DataFile, bytes]:
+def encode(
+    rows: pa.Table, table: TableSchema, partition: str | None, *, row_group_rows: int | None = None
+) -> tuple[DataFile, bytes]:
     """Return a data file's description and bytes. Equal rows give equal bytes with one version of pyarrow."""
     sink = io.BytesIO()
-    pq.write_table(rows, sink, row_group_size=ROW_GROUP_ROWS, **WRITING)
+    n_rows = ROW_GROUP_ROWS if row_group_rows is None else row_group_rows
+    pq.write_table(rows, sink, row_group_size=n_rows, **WRITING)
     content = sink.getvalue()
     footer = content[_footer_start(content[-_TAIL:], len(content)) :]
     path = _file_path(table, partition, sha256(content), _crc(footer))
@@ -132,6 +137,7 @@ def dataset(
     Raises
     ------
     CorruptTable : a file is missing, or its size or footer is not as written.
+    StorageFailed : a file may not be read.
     """
     filesystem = pafs.LocalFileSystem()
     by_path = {str(root / file.path): file for file in files}
@@ -149,10 +155,16 @@ def dataset(
 def _check_footer(path: Path, file: DataFile, table: TableSchema) -> None:
     try:
         size, crc = _size_and_footer_crc(path)
+    except PermissionError as error:
+        raise storage_failed(path, errno.EACCES) from error
     except OSError as error:
-        raise CorruptTable(f"{table.name}: a data file cannot be read: {error}; {REMEDY}") from error
+        raise CorruptTable(f"{table.name}: a data file cannot be read: {error}; {_remedy(file, table)}") from error
     if size != file.size or (file.footer_crc is not None and crc != file.footer_crc):
-        raise CorruptTable(f"{table.name}: the data file {path} is not as it was written; {REMEDY}")
+        raise CorruptTable(f"{table.name}: the data file {path} is not as it was written; {_remedy(file, table)}")
+
+
+def _remedy(file: DataFile, table: TableSchema) -> str:
+    return file_remedy(table.name, table.partition_by, file.partition)
 
 
 def _size_and_footer_crc(path: Path) -> tuple[int, str]:
@@ -174,7 +186,7 @@ def _crc(content: bytes) -> str:
 def _guarantee(file: DataFile, table: TableSchema) -> pc.Expression:
     """What holds for every row of the file; a filter that contradicts it skips the file unopened."""
     expression = pc.scalar(True)
-    if table.partition_by is not None:
+    if table.partition_by is not None and file.partition is not None:
         expression = pc.field(table.partition_by) == pc.scalar(file.partition)
     for name, low in file.statistics["minValues"].items():
         first, last = (

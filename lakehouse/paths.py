@@ -88,6 +88,11 @@ def table_path(home: Path, table: str) -> Path:
     return tables_root(home) / table
 
 
+def copies_path(home: Path, table: str) -> Path:
+    """Return the folder of the copies of one table's years, which repeat what the table holds."""
+    return home / "copies" / table
+
+
 def snapshots_root(home: Path) -> Path:
     """Return the folder that holds the vendors' answers."""
     return home / "snapshots"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lakehouse import log
+from lakehouse import log, year_copies
 from lakehouse.commit import live_files, open_table
 from lakehouse.errors import CorruptTable, LakeError
-from lakehouse.parquet import REMEDY, DataFile, dataset, has_shared_partition, ordered
+from lakehouse.parquet import DataFile, dataset, has_shared_partition, ordered
 from lakehouse.paths import table_path
+from lakehouse.remedies import file_remedy
 from lakehouse.rows import sort_columns
 from lakehouse.schemas import TableSchema
 
 _PIECE_ROWS = 1_048_576
+_FEW = 16
 _OPERATORS = ("=", "==", "!=", "<", "<=", ">", ">=", "in", "not in")
 
 
@@ -29,21 +32,52 @@ def scan(
     version: int | None,
     columns: Sequence[str] | None,
     where: Iterable[tuple[str, str, Any]] | None,
+    is_ordered: bool = True,
 ) -> pa.Table:
     """Return rows of the table; see `Lake.scan`."""
     names = [table.column(name).name for name in (table.column_names if columns is None else columns)]
-    condition = _condition(table, where)
+    triples = list(where or [])
+    condition = _condition(table, triples)
     path = table_path(home, table.name)
     files = files_at(path, table, version)
-    sort_by = sort_columns(table) if has_shared_partition(files) else []
-    read = list(dict.fromkeys([*names, *sort_by]))
+    if year_copies.has_copies(table) and (not is_ordered or _is_narrow(table, triples)):
+        copied = year_copies.with_copies(home, table, files, triples)
+        try:
+            return _rows(path, copied, table, condition, names, is_ordered)
+        except (OSError, pa.ArrowException, CorruptTable):
+            # A copy that was replaced just now, or is damaged: what it repeats is in the files.
+            year_copies.forget(home, table)
     try:
-        rows = dataset(path, files, table, condition).to_table(columns=read, filter=condition)
+        return _rows(path, files, table, condition, names, is_ordered)
     except (OSError, pa.ArrowException) as error:
-        raise CorruptTable(f"{table.name}: a data file is missing or damaged: {error}; {REMEDY}") from error
+        remedy = file_remedy(table.name)
+        raise CorruptTable(f"{table.name}: a data file is missing or damaged: {error}; {remedy}") from error
+
+
+def _rows(
+    path: Path,
+    files: Sequence[DataFile],
+    table: TableSchema,
+    condition: pc.Expression | None,
+    names: Sequence[str],
+    is_ordered: bool,
+) -> pa.Table:
+    """Return the rows of files; those of several in one partition, or of copies, are sorted where order counts."""
+    is_sorted = not has_shared_partition(files) and not any(map(year_copies.is_copy, files))
+    sort_by = sort_columns(table) if is_ordered and not is_sorted else []
+    read = list(dict.fromkeys([*names, *sort_by]))
+    rows = dataset(path, files, table, condition).to_table(columns=read, filter=condition)
     if sort_by:
         rows = rows.sort_by([(name, "ascending") for name in sort_by])
     return rows.select(names)
+
+
+def _is_narrow(table: TableSchema, where: Iterable[tuple[str, str, Any]]) -> bool:
+    """Return whether a condition names a few values of the key's first column: few rows are soon sorted."""
+    return any(
+        column == table.key[0] and (operator in ("=", "==") or (operator == "in" and len(list(value)) <= _FEW))
+        for column, operator, value in where
+    )
 
 
 def sorted_pieces(home: Path, table: TableSchema, version: int, partitions: Sequence[str | None]) -> Iterator[pa.Table]:
@@ -81,6 +115,14 @@ def files_at(path: Path, table: TableSchema, version: int | None) -> list[DataFi
     return [] if delta is None else ordered(live_files(delta, table))
 
 
+def contents(home: Path, table: TableSchema, *, version: int | None) -> dict[str | None, tuple[str, ...]]:
+    """Return the names of each partition's data files; see `Lake.contents`."""
+    names: defaultdict[str | None, list[str]] = defaultdict(list)
+    for file in files_at(table_path(home, table.name), table, version):
+        names[file.partition].append(file.path.rpartition("/")[2])
+    return {partition: tuple(sorted(found)) for partition, found in names.items()}
+
+
 def history(home: Path, table: TableSchema) -> list[dict[str, Any]]:
     """Return what each commit recorded; see `Lake.history`."""
     path = table_path(home, table.name)
@@ -89,7 +131,8 @@ def history(home: Path, table: TableSchema) -> list[dict[str, Any]]:
         try:
             commit = log.read_commit(path, version)
         except ValueError as error:
-            raise CorruptTable(f"{table.name} version {version} is damaged: {error}; {log.REMEDY}") from error
+            remedy = log.remedy(path, version)
+            raise CorruptTable(f"{table.name} version {version} is damaged: {error}; {remedy}") from error
         if commit.metadata is not None:
             entries.append({"version": version, "timestamp": commit.info.get("timestamp"), **commit.metadata})
     return entries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.errors import CorruptSnapshot, LakeError
-from lakehouse.files import make_folder, sha256, store
+from lakehouse.files import make_folder, sha256, storage_failed, store
 from lakehouse.paths import snapshots_root
 from lakehouse.records import OnStep, no_step
 from lakehouse.schemas import table_schema
@@ -104,10 +105,13 @@ class SnapshotStore:
         Raises
         ------
         CorruptSnapshot : missing or damaged; names the file and what to do.
+        StorageFailed : this user may not read it.
         """
         path = self.path(snapshot_id)
         try:
             content = path.read_bytes()
+        except PermissionError as error:
+            raise storage_failed(path, errno.EACCES) from error
         except OSError as error:
             raise CorruptSnapshot(f"snapshot {snapshot_id} cannot be read: {error}; {REMEDY}") from error
         if sha256(content) != snapshot_id:

@@ -119,7 +119,8 @@ class StagedFiles:
         if self._open is not None:
             self._open.abandon()
         for stage in self._stages:
-            stage.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # else it would hide why writing failed; `verify` lists what stays
+                stage.unlink()
         with contextlib.suppress(OSError):
             self._path.rmdir()
 

@@ -33,7 +33,8 @@ class TableSchema:
 
     `name` is `layer/table`: the folder, the Dagster asset key and, with a dot, the SQL name. `key` is unique
     over the table. `partition_by` names a string column; a write replaces whole partitions. None: the table
-    is one partition. `month_of` names the date column whose month the partition is.
+    is one partition. `month_of` names the date or time column whose month (of a time in UTC) the partition is.
+    `known` says from when on a row counts as known, where the table tells that of its rows.
     """
 
     name: str
@@ -42,6 +43,7 @@ class TableSchema:
     key: tuple[str, ...]
     partition_by: str | None = None
     month_of: str | None = None
+    known: str = ""
 
     @property
     def column_names(self) -> tuple[str, ...]:

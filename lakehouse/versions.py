@@ -39,4 +39,5 @@ def _stamp(path: Path, table: TableSchema, version: int) -> int:
     try:
         return int(log.read_commit(path, version).info["timestamp"])
     except (ValueError, KeyError, TypeError) as error:
-        raise CorruptTable(f"{table.name} version {version} is damaged: {error}; {log.REMEDY}") from error
+        remedy = log.remedy(path, version)
+        raise CorruptTable(f"{table.name} version {version} is damaged: {error}; {remedy}") from error

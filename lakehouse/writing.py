@@ -1,4 +1,4 @@
-"""The writes of the lake: replace partitions, append a batch once, and make one file of a partition's many."""
+"""The writes of the lake: replace partitions, append a batch once, annotate, make one file of a partition's many."""
 
 from __future__ import annotations
 
@@ -154,6 +154,26 @@ def append_once(
         )
         protocol.check_written(path, table, version, files)
         return Commit(table.name, version, checked.num_rows, True)
+
+
+def annotate(
+    home: Path,
+    table: TableSchema,
+    *,
+    batch_id: str,
+    context: Mapping[str, Any],
+    timeout: float,
+    on_step: OnStep,
+) -> Commit:
+    """Commit a context and no row; see `Lake.annotate`."""
+    _check_batch(batch_id)
+    path = table_path(home, table.name)
+    with table_lock(lock_path(home, table.name), table.name, timeout=timeout):
+        on_step("locked")
+        protocol.ensure_table(path, table, on_step)
+        version = protocol.commit(path, table, [], partitions=None, batch_id=batch_id, context=context, on_step=on_step)
+        protocol.check_written(path, table, version, [])
+        return Commit(table.name, version, 0, True)
 
 
 def _check_batch(batch_id: str) -> None:

@@ -1,20 +1,18 @@
 """The graph: assets, checks, jobs, schedules and resources of this deployment."""
 
-import warnings
 from collections.abc import Mapping
 
 import dagster as dg
 
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
-
-from assets import checks, core, features, gathered, raw  # noqa: E402
-from assets.research import graph  # noqa: E402
-from assets.settings import Settings, settings  # noqa: E402
-from lakehouse.sources.catalogue import BARS, filling  # noqa: E402
-from orchestration.jobs import JOBS  # noqa: E402
-from orchestration.resources import resources_for  # noqa: E402
-from orchestration.schedules import SCHEDULES, promise_freshness  # noqa: E402
-from orchestration.sensors import SENSORS  # noqa: E402
+from assets import checks, core, features, gathered, quarantine_check, raw, upkeep
+from assets.research import graph
+from assets.settings import Settings, settings
+from lakehouse.sources.catalogue import BARS, filling
+from orchestration.executor import owned_executor
+from orchestration.jobs import JOBS
+from orchestration.resources import resources_for
+from orchestration.schedules import SCHEDULES, promise_freshness
+from orchestration.sensors import SENSORS
 
 
 def assets_for(config: Settings) -> list[dg.AssetsDefinition]:
@@ -24,11 +22,12 @@ def assets_for(config: Settings) -> list[dg.AssetsDefinition]:
         core.normalize_asset(config.sources),
         core.universe_asset(config.sources),
         *(gathered.gathered_asset(table, config.sources) for table in gathered.filled(config.sources)),
-        features.daily,
+        features.daily_asset(config.sources),
         graph.backtest,
         graph.sweep,
         graph.walk_forward,
         graph.report,
+        upkeep.upkeep,
     ]
     has_live_bars = any(entry.vendor.is_live for entry in filling(BARS, config.sources))
     return promise_freshness(assets) if has_live_bars else assets
@@ -40,6 +39,7 @@ def definitions_for(config: Settings, resources: Mapping[str, dg.ConfigurableRes
         assets=assets_for(config),
         asset_checks=[
             *checks.CHECKS,
+            quarantine_check.quarantined_rows,
             # A month of minutes or ticks is checked as it is written; reading all of them again fits no memory.
             *(checks.schema_check(table) for table in gathered.filled(config.sources) if table in gathered.WHOLE),
         ],
@@ -47,8 +47,7 @@ def definitions_for(config: Settings, resources: Mapping[str, dg.ConfigurableRes
         schedules=SCHEDULES,
         sensors=SENSORS,
         resources={**resources_for(config), **(resources or {})},
-        # A process a step costs seconds; the parallel work is inside the engine.
-        executor=dg.in_process_executor,
+        executor=owned_executor,
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from assets.settings import config_path, settings
 from engine.errors import QuantlakeError, nearest
 
-HOME_FOLDERS = ("snapshots", "tables", "dagster", "mlflow", "reports", "locks", "logs", "numba")
+HOME_FOLDERS = ("snapshots", "tables", "copies", "dagster", "mlflow", "reports", "locks", "logs", "numba")
 # One of these is in every home that was ever used.
 MARKS = ("tables/*/*/_delta_log", "snapshots/??", "dagster/dagster.yaml", "mlflow/mlflow.db", "numba/*")
 MIN_FREE_GIB = 2.0

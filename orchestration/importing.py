@@ -11,6 +11,7 @@ from engine.errors import QuantlakeError
 from orchestration.file_headers import column_mapping
 
 if TYPE_CHECKING:
+    import dagster as dg
     import pandas as pd
 
     from assets.settings import Settings
@@ -174,6 +175,7 @@ def _refresh(config: Settings, lake: Lake, months: Sequence[str], symbols: Seque
         f"core/daily_bars, core/corporate_actions, core/universe and features/daily hold them now"
         f" (months {first} to {last}, Dagster run {result.run_id[:8]})",
         "use them: `universe: files` (or `all`) in a spec, then `quantlake backtest SPEC.yaml`",
+        *_warnings(result),
     ]
     where = [("symbol", "in", list(symbols)), ("source", "!=", SOURCE)]
     others = sorted(set(lake.scan(BARS, columns=["symbol"], where=where).column("symbol").to_pylist()))
@@ -183,6 +185,17 @@ def _refresh(config: Settings, lake: Lake, months: Sequence[str], symbols: Seque
             f" (sources: {', '.join(config.sources)})"
         )
     return notes
+
+
+def _warnings(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Return what checks that do not stop a run found, each with its first rows."""
+    texts = []
+    for item in result.get_asset_check_evaluations():
+        if not item.passed:
+            rows = item.metadata["sample"].records if "sample" in item.metadata else []  # type: ignore[union-attr]
+            first = "; ".join(" ".join(str(value) for value in row.data.values() if value) for row in rows[:3])
+            texts.append(f"worth a look, {item.check_name}: {item.description}{f' ({first}, ...)' if first else ''}")
+    return texts
 
 
 def _changed_months(lake: Lake, months: Sequence[str], symbols: Sequence[str]) -> tuple[str, str]:

@@ -22,6 +22,7 @@ concurrency:
 run_monitoring:
   enabled: true
   max_runtime_seconds: 14400
+  free_slots_after_run_end_seconds: 300
 run_coordinator:
   module: dagster._core.run_coordinator
   class: QueuedRunCoordinator
@@ -51,8 +52,16 @@ def prepare_instance(home: Path) -> Path:
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
-    """Return the Dagster instance of a home; use it as a context manager."""
+    """Return the Dagster instance of a home; use it as a context manager.
+
+    Runs that an earlier process left behind when it died are reported first, in Dagster and in MLflow.
+    """
     import dagster as dg
 
+    from orchestration.reaper import close_dead_mlflow_runs, reap
+
     prepare_instance(home)
-    return dg.DagsterInstance.get()
+    instance = dg.DagsterInstance.get()
+    reap(instance)
+    close_dead_mlflow_runs(home)
+    return instance

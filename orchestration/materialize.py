@@ -38,6 +38,7 @@ def materialize(
     """
     import dagster as dg
 
+    from assets.tracking.owner import Owner
     from orchestration.definitions import defs
 
     keys = [dg.AssetKey(name.split("/")) for name in selection]
@@ -45,9 +46,10 @@ def materialize(
     job = repository.get_implicit_job_def_for_assets(keys)
     if job is None:
         raise MaterializeError(f"{', '.join(selection)} do not share their partitions: materialize them in turn")
-    tags = {}
+    # Should this process be killed, the next one can tell that the run is not going on.
+    tags = Owner.current().as_tags()
     if partition_range is not None:
-        tags = {
+        tags |= {
             "dagster/asset_partition_range_start": partition_range[0],
             "dagster/asset_partition_range_end": partition_range[1],
         }
@@ -80,7 +82,7 @@ def _failure(result: dg.ExecuteInProcessResult) -> str:
 
 
 def _root_message(error: Any) -> str:
-    while error is not None and error.cause is not None:
+    while error is not None and error.cause is not None and not _is_ours(error):
         error = error.cause
     if error is None:
         return "failed"
@@ -89,3 +91,8 @@ def _root_message(error: Any) -> str:
         str(error.message).strip().removeprefix(f"{error.cls_name}: ").partition(f"{error.cls_name}: ")[2]
         or str(error.message).strip()
     )
+
+
+def _is_ours(error: Any) -> bool:
+    """Return whether an error is one of our packages', whose text says more than what is behind it."""
+    return str(error.message).startswith(("assets.", "engine.", "lakehouse.", "strategies."))

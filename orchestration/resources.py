@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
 
 from assets.resources import LakeResource, TrackingResource, VendorsResource
 
 if TYPE_CHECKING:
-    import dagster as dg
-
     from assets.settings import Settings
 
 
-def resources_for(config: Settings) -> dict[str, dg.ConfigurableResource]:
+def resources_for(config: Settings) -> dict[str, Any]:
     """Return the resources by the names assets ask for them."""
     return {
+        "duckdb": duckdb_over(str(config.home)),
         "lake": LakeResource(home=str(config.home)),
         "tracking": TrackingResource(home=str(config.home)),
         "vendors": VendorsResource(
@@ -22,5 +23,21 @@ def resources_for(config: Settings) -> dict[str, dg.ConfigurableResource]:
             symbols=list(config.symbols),
             exchange=config.exchange,
             options=config.options,
+            most_bad_rows=config.most_bad_rows,
         ),
     }
+
+
+def duckdb_over(home: str) -> dg.ResourceDefinition:
+    """Return the resource `duckdb` over the lake of a home, an `assets.sql_resource.LakeDuckDBResource`.
+
+    It is made, and DuckDB imported, in a run that asks for it.
+    """
+
+    @dg.resource(description="DuckDB over the lake's tables, read only (dagster-duckdb).")
+    def duckdb(_: dg.InitResourceContext) -> Any:
+        from assets.sql_resource import LakeDuckDBResource
+
+        return LakeDuckDBResource(home=home)
+
+    return duckdb

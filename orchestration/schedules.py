@@ -1,14 +1,15 @@
-"""The nightly refresh, and what it promises."""
+"""The nightly refresh, and what it promises; the weekly walk-forwards and upkeep."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from assets.features import FEATURES
+from assets.partitions import WINDOW_YEARS
 from assets.resources import LakeResource, VendorsResource
 from lakehouse.sources.catalogue import BARS, entry_of, filling
-from orchestration.jobs import refresh
+from orchestration.jobs import SPEC_TAG, refresh, upkeep, walk_forwards
 
 # One clock for every exchange: at half past six in New York each of them has closed its session of the day.
 CLOCK = "America/New_York"
@@ -91,4 +92,45 @@ def _last_stored(lake: LakeResource, sources: list[str]) -> date | None:
     return last
 
 
-SCHEDULES = [nightly]
+@dg.schedule(
+    job=walk_forwards,
+    cron_schedule="0 6 * * 6",
+    execution_timezone=CLOCK,
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Saturday morning: each spec's walk-forward again, on the data of today; its report follows.",
+)
+def weekly_walk_forwards(
+    context: dg.ScheduleEvaluationContext, lake: LakeResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Ask for one run a spec that was walked forward before, over all its windows: a report needs all of one data."""
+    from strategies.spec import spec_names
+
+    rows = lake.open().scan("research/runs", columns=["spec"], where=[("kind", "=", "window")])
+    walked = sorted(set(rows.column("spec").to_pylist()) & set(spec_names()))
+    if not walked:
+        yield dg.SkipReason("no spec was walked forward yet: `quantlake walkforward SPEC`, or materialize it once")
+    now = context.scheduled_execution_time
+    years = WINDOW_YEARS.get_partition_keys(current_time=now)
+    for spec in walked:
+        yield dg.RunRequest(
+            run_key=f"{spec} {now.date()}",
+            tags={
+                "dagster/asset_partition_range_start": f"{spec}|{years[0]}",
+                "dagster/asset_partition_range_end": f"{spec}|{years[-1]}",
+                SPEC_TAG: spec,
+            },
+        )
+
+
+# The lake has no partitions, and walk-forwards have theirs: two jobs, so two schedules. Should they overlap, nothing
+# happens: upkeep waits for the lock of a table, and takes nothing that was current within its retention.
+weekly_upkeep = dg.ScheduleDefinition(
+    name="weekly_upkeep",
+    job=upkeep,
+    cron_schedule="0 10 * * 6",
+    execution_timezone=CLOCK,
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Saturday morning: old versions that no run read, leftovers and scattered files.",
+)
+
+SCHEDULES = [nightly, weekly_walk_forwards, weekly_upkeep]

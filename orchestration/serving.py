@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -28,12 +28,12 @@ class ServingError(QuantlakeError):
 def dagster_command(port: int) -> list[str]:
     """Return the command that starts Dagster's UI, daemon and code server on loopback."""
     workspace = Path(__file__).resolve().parent.parent / "workspace.yaml"
-    target = ["-w", str(workspace)] if workspace.is_file() else ["-m", "orchestration.definitions"]
-    return [sys.executable, "-m", "dagster", "dev", *target, "-h", LOOPBACK, "-p", str(port)]
+    target = ["--workspace", str(workspace)] if workspace.is_file() else []
+    return [sys.executable, "-m", "orchestration.stack", "--port", str(port), *target]
 
 
 def serve(home: Path, *, port: int, mlflow_port: int) -> None:
-    """Run both until interrupted.
+    """Run both until interrupted. Should this process be killed, they end with it.
 
     Raises
     ------
@@ -41,13 +41,14 @@ def serve(home: Path, *, port: int, mlflow_port: int) -> None:
     """
     from assets.tracking import Tracking, server_command
     from orchestration.cli.console import err, out
-    from orchestration.instance import prepare_instance
+    from orchestration.instance import open_instance
 
     for name, wanted in (("port", port), ("mlflow-port", mlflow_port)):
         if is_taken(wanted):
             raise ServingError(f"port {wanted} is in use: choose another with --{name}")
-    prepare_instance(home)
     Tracking(home).initialise()
+    # Alone and first: the stores are made by one process, and runs that died with the last session are reported.
+    open_instance(home).dispose()
     mlflow_argv, mlflow_env = server_command(home, mlflow_port)
     urls = {"Dagster": f"http://{LOOPBACK}:{port}", "MLflow": f"http://{LOOPBACK}:{mlflow_port}"}
     logs = home / "logs"
@@ -82,11 +83,11 @@ def is_taken(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def _child(argv: Sequence[str], env: Mapping[str, str], log: Path):  # type: ignore[no-untyped-def]
+def _child(argv: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as sink:
         # A session of its own, so that ending it ends its workers too, and Ctrl-C reaches this process alone.
         child = subprocess.Popen(
-            list(argv), env=dict(env), stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+            _tied(argv), env=dict(env), stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             yield child
@@ -94,14 +95,31 @@ def _child(argv: Sequence[str], env: Mapping[str, str], log: Path):  # type: ign
             _stop(child)
 
 
+def _tied(argv: Sequence[str]) -> list[str]:
+    """Return the command of a Python module such that it ends with this process, even one killed with -9."""
+    interpreter, dash_m, *module = argv
+    if dash_m != "-m":
+        raise ValueError(f"a child is started as `python -m MODULE ...`, was {argv}")
+    return [interpreter, "-m", "orchestration.lifeline", *module]
+
+
 def _stop(child: subprocess.Popen[bytes]) -> None:
+    """End a child and all of its session; runs in it get some seconds to report that they were cancelled."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, sign)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(STOP_SECONDS)
-            if sign == signal.SIGTERM:
-                time.sleep(0.5)
+        deadline = time.monotonic() + STOP_SECONDS
+        while _is_session_alive(child) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _is_session_alive(child: subprocess.Popen[bytes]) -> bool:
+    child.poll()  # takes note of its end, so that it does not count any more
+    try:
+        os.killpg(child.pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _wait(name: str, url: str, child: subprocess.Popen[bytes], logs: Path) -> None:

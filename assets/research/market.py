@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from engine import Actions, Bars
+    from lakehouse.daily_panels import DailyPanels
     from lakehouse.lake import Lake
     from strategies.spec import Spec
     from strategies.window import Window
@@ -52,24 +53,23 @@ def load_market(lake: Lake, spec: Spec, pins: Mapping[str, int]) -> Market:
     ------
     ResearchError : the universe is unknown (the nearest is named) or has no bars in the spec's range.
     """
-    from engine import Actions, Bars
+    from engine import Actions
     from strategies.window import Window
 
     membership = _membership(lake, spec, pins)
     symbols = sorted(set(membership["symbol"]))
-    frame = _bars_frame(lake, spec, pins, symbols)
-    bars = Bars.from_frame(frame[["symbol", "bar_end", "open", "high", "low", "close", "volume"]])
+    bars, sessions = _panels(lake, spec, pins, symbols)
     if spec.benchmark is not None and spec.benchmark not in bars.symbols:
         raise ResearchError(
             f"the benchmark {spec.benchmark!r} of spec {spec.name!r} is no symbol of its universe {spec.universe!r}"
             f"{nearest(spec.benchmark, bars.symbols)}"
         )
-    sessions = np.sort(frame["session"].unique()).astype("datetime64[D]")
     actions_frame = lake.scan(
         "core/corporate_actions",
         version=pins["core/corporate_actions"],
         columns=["symbol", "ex_date", "kind", "value"],
         where=[("symbol", "in", list(bars.symbols))],
+        is_ordered=False,
     ).to_pandas()
     actions = Actions.from_frame(bars, actions_frame)
     members = _members(membership, bars.symbols, sessions)
@@ -117,6 +117,7 @@ def _feature_array(lake: Lake, version: int, bars: Bars, name: str) -> np.ndarra
         version=version,
         columns=["symbol", "bar_end", name],
         where=[("symbol", "in", list(bars.symbols))],
+        is_ordered=False,
     ).to_pandas()
     wide = frame.pivot(index="bar_end", columns="symbol", values=name)
     stamps = wide.index.tz_convert(None).to_numpy().astype("datetime64[us]")
@@ -140,23 +141,17 @@ def _membership(lake: Lake, spec: Spec, pins: Mapping[str, int]) -> pd.DataFrame
     return rows
 
 
-def _bars_frame(lake: Lake, spec: Spec, pins: Mapping[str, int], symbols: list[str]) -> pd.DataFrame:
-    where: list[tuple[str, str, object]] = [("symbol", "in", symbols)]
-    if spec.end is not None:
-        where.append(("session", "<", spec.end))
-    frame = lake.scan(
-        "core/daily_bars",
-        version=pins["core/daily_bars"],
-        columns=["symbol", "session", "bar_end", "open", "high", "low", "close", "volume"],
-        where=where,
-    ).to_pandas()
-    if frame.empty:
+def _panels(lake: Lake, spec: Spec, pins: Mapping[str, int], symbols: list[str]) -> DailyPanels:
+    from lakehouse.daily_panels import NoBars, daily_panels
+
+    try:
+        return daily_panels(lake, symbols, end=spec.end, version=pins["core/daily_bars"])
+    except NoBars:
         raise ResearchError(
             f"universe {spec.universe!r} of spec {spec.name!r} has no bars"
             + (f" before {spec.end}" if spec.end is not None else "")
             + "; materialize core/daily_bars for its months"
-        )
-    return frame
+        ) from None
 
 
 def _members(membership: pd.DataFrame, symbols: tuple[str, ...], sessions: np.ndarray) -> np.ndarray:

@@ -51,14 +51,29 @@ class Owner:
         except PermissionError:
             pass  # it lives, under another user
         now = _start_time(self.pid)
-        return bool(self.start_time and now and now != self.start_time)
+        # One whose end nobody has taken note of still answers to signals, and does nothing any more.
+        return bool(self.start_time and now and now != self.start_time) or _state(self.pid) in ("Z", "X")
 
 
 def _start_time(pid: int) -> str:
+    fields = _stat(pid)
     try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return ""
-    # The name in the second field may hold spaces and brackets; the start is the 20th field after it.
-    return f"{boot}:{status.rpartition(')')[2].split()[19]}"
+    return f"{boot}:{fields[19]}" if fields else ""
+
+
+def _state(pid: int) -> str:
+    fields = _stat(pid)
+    return fields[0] if fields else ""
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what Linux tells of a process after its name; nothing elsewhere."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    # The name in the second field may hold spaces and brackets.
+    return status.rpartition(")")[2].split()

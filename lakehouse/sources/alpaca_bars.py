@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.errors import BadPayload, BadRows
 from lakehouse.sources.alpaca_page import read_page
 from lakehouse.sources.base import BAR_COLUMNS, Parsed, empty_actions, empty_bars
-from lakehouse.sources.quarantine import MAX_BAD_SHARE, quarantine
+from lakehouse.sources.payload import require_fields
+from lakehouse.sources.quarantine import MAX_BAD_SHARE, bad_bars, quarantine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,9 +61,10 @@ def parse_bars(
         bars["session"] = ends.dt.tz_localize(None)
     has_ended = (ends <= as_of).to_numpy()
     bars, n_twice = _one_row_a_time(bars.assign(symbol=symbol)[has_ended], what)
+    bad = bad_bars(bars)[list(BAR_COLUMNS)]
     bars, mended = quarantine(bars, what=what, max_bad_share=max_bad_share)
     counts = {"unfinished bars": int((~has_ended).sum()), "rows given twice": n_twice, **mended}
-    return _parsed(bars[list(BAR_COLUMNS)], is_day, {reason: n for reason, n in counts.items() if n})
+    return _parsed(bars[list(BAR_COLUMNS)], is_day, {reason: n for reason, n in counts.items() if n}, bad)
 
 
 def _rows(content: bytes, name: str, symbol: str) -> list[Mapping[str, Any]]:
@@ -85,6 +87,7 @@ def _frame(rows: list[Mapping[str, Any]], what: str) -> pd.DataFrame:
     stamps = [row.get("t") for row in rows]
     if not all(isinstance(stamp, str) and stamp.endswith("Z") for stamp in stamps):
         raise BadPayload(f"{what} has bars without a UTC time t")
+    require_fields(rows, _FIELDS, what=what)
     columns: dict[str, Any] = {}
     for field, name in _FIELDS.items():
         values = [row.get(field) for row in rows]
@@ -126,9 +129,9 @@ def _one_row_a_time(bars: pd.DataFrame, what: str) -> tuple[pd.DataFrame, int]:
     return unlike, len(bars) - len(unlike)
 
 
-def _parsed(bars: pd.DataFrame, is_day: bool, counts: Mapping[str, int]) -> Parsed:
+def _parsed(bars: pd.DataFrame, is_day: bool, counts: Mapping[str, int], bad: pd.DataFrame | None = None) -> Parsed:
     if is_day:
-        return Parsed(bars=bars, actions=empty_actions(), counts=counts)
+        return Parsed(bars=bars, actions=empty_actions(), counts=counts, bad=bad)
     bar_end = bars["session"].astype("datetime64[us]").dt.tz_localize("UTC")
     table = bars.drop(columns="session").assign(bar_end=bar_end, known_at=bar_end)
     columns = ["symbol", "bar_end", *BAR_COLUMNS[2:], "known_at"]

@@ -50,12 +50,14 @@ class Parsed:
     tables : rows of other tables by name, such as core/minute_bars: their columns but source, snapshot_id and
         month; times are datetime64[us, UTC], days datetime64. known_at is the row's own, from what the answer says
     counts : what was left out or mended on the way, by reason; empty where nothing was
+    bad : daily bars that were left out because they break a rule, as answered; None for none
     """
 
     bars: pd.DataFrame
     actions: pd.DataFrame
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    bad: pd.DataFrame | None = None
 
 
 @runtime_checkable

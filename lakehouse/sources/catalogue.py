@@ -18,14 +18,22 @@ MINUTES, TRADES, QUOTES = "core/minute_bars", "core/trades", "core/quotes"
 UNIVERSE, LISTINGS = "core/universe", "core/listings"
 FUNDAMENTALS, SERIES = "core/fundamentals", "core/series"
 BOTH = ("split", "dividend")
+POLYGON_S3 = ("POLYGON_S3_ACCESS_KEY_ID", "POLYGON_S3_SECRET_ACCESS_KEY")
+POLYGON_REST = ("POLYGON_API_KEY",)
+ALPACA = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
+EDGAR = ("QUANTLAKE_EDGAR_CONTACT",)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The tables a dataset's answers may hold rows of, and the kinds of corporate actions they can tell of."""
+    """The tables a dataset's answers may hold rows of, and the kinds of corporate actions they can tell of.
+
+    `variables` of the environment hold the credentials that fetching it needs.
+    """
 
     tables: tuple[str, ...]
     actions: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,32 +107,35 @@ CATALOGUE: Mapping[str, Vendor] = {
     "polygon": Vendor(
         "Polygon's flat files of the whole US market, and its REST interface.",
         {
-            "day": Dataset((BARS,)),
-            "minute": Dataset((MINUTES,)),
-            "trades": Dataset((TRADES,)),
-            "quotes": Dataset((QUOTES,)),
-            "aggregates": Dataset((BARS,)),
-            "splits": Dataset((ACTIONS,), ("split",)),
-            "dividends": Dataset((ACTIONS,), ("dividend",)),
-            "tickers": Dataset((LISTINGS,)),
-            "ticker_events": Dataset((LISTINGS,)),
+            "day": Dataset((BARS,), variables=POLYGON_S3),
+            "minute": Dataset((MINUTES,), variables=POLYGON_S3),
+            "trades": Dataset((TRADES,), variables=POLYGON_S3),
+            "quotes": Dataset((QUOTES,), variables=POLYGON_S3),
+            "aggregates": Dataset((BARS,), variables=POLYGON_REST),
+            "splits": Dataset((ACTIONS,), ("split",), POLYGON_REST),
+            "dividends": Dataset((ACTIONS,), ("dividend",), POLYGON_REST),
+            "tickers": Dataset((LISTINGS,), variables=POLYGON_REST),
+            "ticker_events": Dataset((LISTINGS,), variables=POLYGON_REST),
         },
         is_live=True,
     ),
     "alpaca": Vendor(
         "Alpaca's bars of US stocks and crypto pairs, and its corporate actions.",
         {
-            "stock_day": Dataset((BARS,)),
-            "stock_minute": Dataset((MINUTES,)),
-            "crypto_day": Dataset((BARS,)),
-            "crypto_minute": Dataset((MINUTES,)),
-            "corporate_actions": Dataset((ACTIONS,), BOTH),
+            "stock_day": Dataset((BARS,), variables=ALPACA),
+            "stock_minute": Dataset((MINUTES,), variables=ALPACA),
+            "crypto_day": Dataset((BARS,), variables=ALPACA),
+            "crypto_minute": Dataset((MINUTES,), variables=ALPACA),
+            "corporate_actions": Dataset((ACTIONS,), BOTH, ALPACA),
         },
         is_live=True,
     ),
     "edgar": Vendor(
         "Figures that companies filed with the SEC, and their lists of filings.",
-        {"companyfacts": Dataset((FUNDAMENTALS,)), "submissions": Dataset((SERIES,))},
+        {
+            "companyfacts": Dataset((FUNDAMENTALS,), variables=EDGAR),
+            "submissions": Dataset((SERIES,), variables=EDGAR),
+        },
         is_live=True,
     ),
     "synthetic": Vendor(

@@ -1,4 +1,4 @@
-"""Fetching symbol by symbol: one bad symbol keeps no other from being fetched, an outage ends it at once."""
+"""Fetching symbol by symbol, or file by file: a bad one keeps no other from coming, an outage ends it at once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ def each_symbol(
     symbols: Sequence[str],
     fetch: Callable[[str], Iterator[Answer]],
     progress: Callable[[str], None] | None,
+    *,
+    units: str = "symbols",
 ) -> Iterator[Answer]:
     """Yield the answers that `fetch` gives for each symbol, in order, and tell `progress` of each.
+
+    Parameters
+    ----------
+    units : what the symbols are called in an error, where they are something else: "files", "requests"
 
     Raises
     ------
@@ -38,4 +44,4 @@ def each_symbol(
         raise failures[0]
     if failures:
         said = " | ".join(str(error) for error in failures)
-        raise SourceError(f"{len(failures)} of {len(symbols)} symbols failed: {said}")
+        raise SourceError(f"{len(failures)} of {len(symbols)} {units} failed: {said}")

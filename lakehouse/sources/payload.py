@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.errors import nearest
 from lakehouse.errors import BadPayload
 
 MAX_BYTES = 512 * 1024 * 1024
@@ -43,7 +45,7 @@ def gunzip(content: bytes, *, what: str, max_bytes: int = MAX_BYTES, max_ratio: 
                 raise BadPayload(f"{what} is gzip cut short after {size:,} bytes; fetch it again")
             rest = stream.unused_data.lstrip(b"\0")
     except zlib.error as error:
-        raise BadPayload(f"{what} is damaged gzip ({error}); fetch it again") from error
+        raise BadPayload(f"{what} is damaged gzip ({error}); fetch it again") from None
     return b"".join(parts)
 
 
@@ -69,7 +71,26 @@ def load_json(content: bytes, *, what: str) -> Any:
             object_pairs_hook=_unique_keys,
         )
     except (ValueError, RecursionError) as error:
-        raise BadPayload(f"{what} is not JSON ({error}); fetch it again") from error
+        raise BadPayload(f"{what} is not JSON ({error}); fetch it again") from None
+
+
+def require_fields(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, str], *, what: str) -> None:
+    """Refuse rows none of which has a field: one that a row lacks is missing, one that all lack was renamed.
+
+    Parameters
+    ----------
+    fields : the vendor's name of each, and ours
+
+    Raises
+    ------
+    BadPayload : names the field, and the nearest of those that are there.
+    """
+    present = {name for row in rows for name in row}
+    for field, name in fields.items():
+        if rows and field not in present:
+            unknown = sorted(map(str, present - set(fields)))
+            hint = nearest(field, unknown) if unknown else ""
+            raise BadPayload(f"{what} has no {field} ({name}) in any row{hint}; the vendor has renamed or removed it")
 
 
 def _no_constant(name: str) -> float:

@@ -13,9 +13,10 @@ import numpy as np
 
 from lakehouse.errors import BadPayload, BadRows
 from lakehouse.sources.base import BAR_COLUMNS, Parsed, empty_actions, empty_bars
+from lakehouse.sources.payload import require_fields
 from lakehouse.sources.polygon_csv import NEW_YORK
 from lakehouse.sources.polygon_page import read_page, results_of
-from lakehouse.sources.quarantine import quarantine
+from lakehouse.sources.quarantine import bad_bars, quarantine
 
 EXTENDED_HOURS_END = dt.time(20)
 """A day's bar counts trades up to here (New York); before it is not final."""
@@ -58,17 +59,18 @@ def parse_aggregates(content: bytes, *, what: str, symbol: str, as_of: dt.dateti
     newest = bars["session"].max().date()
     if newest > as_of.astimezone(NEW_YORK).date():
         raise BadPayload(f"{what} has a bar of {newest}, after the request of {as_of:%Y-%m-%d %H:%M} UTC")
+    require_fields(rows, {field: name for name, field in _FIELDS.items()}, what=what)
     is_final = unlike["session"].map(lambda day: _is_final(day.date(), as_of)).to_numpy(dtype=bool)
-    kept, counts = quarantine(
-        unlike[is_final].sort_values("session", ignore_index=True), what=what, max_bad_share=max_bad_share
-    )
+    final = unlike[is_final].sort_values("session", ignore_index=True)
+    kept, counts = quarantine(final, what=what, max_bad_share=max_bad_share)
     for reason, n_rows in (
         ("rows given twice", len(bars) - len(unlike)),
         ("unfinished session", int((~is_final).sum())),
     ):
         if n_rows:
             counts[reason] = n_rows
-    return Parsed(bars=kept[list(BAR_COLUMNS)], actions=empty_actions(), counts=counts)
+    bad = bad_bars(final)[list(BAR_COLUMNS)]
+    return Parsed(bars=kept[list(BAR_COLUMNS)], actions=empty_actions(), counts=counts, bad=bad)
 
 
 def _is_final(session: dt.date, as_of: dt.datetime) -> bool:

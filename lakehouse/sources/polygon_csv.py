@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +51,10 @@ class FlatFileFormat:
     time: str
 
 
-def check_flat_file(content: bytes, form: FlatFileFormat, *, what: str) -> None:
-    """Read a file through once, to its last checksum.
+def check_flat_file(
+    content: bytes, form: FlatFileFormat, *, what: str, check_block: Callable[[bytes], None] = lambda block: None
+) -> None:
+    """Read a file through once, to its last checksum; `check_block` sees each part, unpacked, before anything else.
 
     Raises
     ------
@@ -60,8 +62,13 @@ def check_flat_file(content: bytes, form: FlatFileFormat, *, what: str) -> None:
     EmptyAnswer : nothing below the header.
     """
     blocks = whole_lines(content, what=what)
-    _header(next(blocks, b""), form, what)
-    n_bytes = sum(len(block.strip()) for block in blocks)
+    head = next(blocks, b"")
+    check_block(head)
+    _header(head, form, what)
+    n_bytes = 0
+    for block in blocks:
+        check_block(block)
+        n_bytes += len(block.strip())
     if not n_bytes:
         raise EmptyAnswer(f"{what} has no rows below its header: suspect, no session is without trades")
 

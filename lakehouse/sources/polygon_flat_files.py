@@ -15,6 +15,7 @@ from lakehouse.calendar import session_close, sessions
 from lakehouse.errors import EmptyAnswer
 from lakehouse.snapshots import Answer
 from lakehouse.sources.base import Parsed
+from lakehouse.sources.credentials import refuse_echo
 from lakehouse.sources.each_symbol import each_symbol
 from lakehouse.sources.polygon_bars import BARS, parse_day_file, parse_minute_file
 from lakehouse.sources.polygon_csv import NEW_YORK, FlatFileFormat, check_flat_file
@@ -101,7 +102,7 @@ def fetch_flat_files(
         known = known_etags.get(key)
         if known is not None and bucket.etag(key) == known:
             return
-        found = bucket.download(key, check=lambda content: check_flat_file(content, FLAT_FILES[dataset].form, what=key))
+        found = bucket.download(key, check=lambda content: _check(content, dataset, key, bucket.secrets))
         if found is not None:
             yield _answer(found, source, dataset, key, day, as_of)
         elif not skip_missing and as_of >= published_by(day):
@@ -110,7 +111,17 @@ def fetch_flat_files(
                 "on without it with the option missing='skip'"
             )
 
-    yield from each_symbol(source, list(newest_first), fetch, progress)
+    yield from each_symbol(source, list(newest_first), fetch, progress, units="files")
+
+
+def _check(content: bytes, dataset: str, key: str, secrets: Mapping[str, str]) -> None:
+    """Refuse a file that is not what the vendor documents, or that holds a credential."""
+
+    def refuse(block: bytes) -> None:
+        refuse_echo(block, secrets, what=key)
+
+    refuse(content)
+    check_flat_file(content, FLAT_FILES[dataset].form, what=key, check_block=refuse)
 
 
 def _answer(found: FlatFileObject, source: str, dataset: str, key: str, day: dt.date, as_of: dt.datetime) -> Answer:

@@ -133,7 +133,7 @@ def fetch_pages(
             if not skip_missing:
                 raise
 
-    yield from each_symbol(source, list(by_name), fetch, progress)
+    yield from each_symbol(source, list(by_name), fetch, progress, units="requests")
 
 
 def parse_page(content: bytes, request: Mapping[str, Any], *, max_bad_share: float) -> Parsed:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakehouse.errors import DeniedAccess, RateLimited, SourceError, SourceUnavailable
-from lakehouse.sources.credentials import credential
+from lakehouse.sources.credentials import credential, known_values, redacted, refuse_echo
 from lakehouse.sources.retrying import retried, seconds_to_wait
 
 ACCESS_KEY, SECRET_KEY = "POLYGON_S3_ACCESS_KEY_ID", "POLYGON_S3_SECRET_ACCESS_KEY"
@@ -44,6 +44,10 @@ class FlatFileBucket:
     wait_initial, wait_max : seconds between retries
     max_bytes : an object with more is refused, by its stated length before it is downloaded
 
+    Attributes
+    ----------
+    secrets : the credentials in use, by their variables' names; what holds one is refused
+
     Raises
     ------
     SourceError : boto3 is not installed, or the endpoint is no address.
@@ -69,6 +73,7 @@ class FlatFileBucket:
         self._give_up_at = give_up_at
         self._waits = {"give_up_at": give_up_at, "wait_initial": wait_initial, "wait_max": wait_max}
         self._max_bytes = max_bytes
+        self.secrets = known_values((ACCESS_KEY, SECRET_KEY))
 
     def etag(self, key: str) -> str | None:
         """Return the object's ETag without downloading it; None where there is no such object.
@@ -78,7 +83,7 @@ class FlatFileBucket:
         DeniedAccess, RateLimited, SourceUnavailable, BadPayload, SourceError : as `download`.
         """
         head = retried(lambda: self._ask("head_object", key), **self._waits)
-        return None if head is None else str(head.get("ETag", ""))
+        return None if head is None else self._checked_etag(head, key)
 
     def download(self, key: str, *, check: Callable[[bytes], None]) -> FlatFileObject | None:
         """Return the object; None where there is no such object.
@@ -107,9 +112,14 @@ class FlatFileBucket:
             return None
         body = answer["Body"]
         try:
-            return FlatFileObject(self._read(body, key, answer.get("ContentLength")), answer.get("ETag"))
+            return FlatFileObject(self._read(body, key, answer.get("ContentLength")), self._checked_etag(answer, key))
         finally:
             body.close()
+
+    def _checked_etag(self, answer: Mapping[str, Any], key: str) -> str | None:
+        etag = answer.get("ETag")
+        refuse_echo(str(etag), self.secrets, what=f"the ETag of {key}")
+        return None if etag is None else str(etag)
 
     def _read(self, body: Any, key: str, size: int | None) -> bytes:
         """Return the body of the stated size; a server that drips is given up at the deadline."""
@@ -126,7 +136,7 @@ class FlatFileBucket:
                 if time.monotonic() > self._give_up_at:
                     raise SourceUnavailable(f"the deadline passed while {key} was downloaded: run it again")
         except (self._exceptions.BotoCoreError, self._http_error, OSError) as error:
-            raise _unreachable(error, key) from None
+            raise self._unreachable(error, key) from None
         if size is not None and content.tell() != size:
             raise SourceUnavailable(f"{key} is cut short: {content.tell():,} of {size:,} bytes; run it again later")
         return content.getvalue()
@@ -142,13 +152,13 @@ class FlatFileBucket:
             # Chained, the vendor's error would carry the signed request along.
             raise self._refusal(error.response, key) from None
         except (self._exceptions.BotoCoreError, OSError) as error:
-            raise _unreachable(error, key) from None
+            raise self._unreachable(error, key) from None
         return answer
 
     def _refusal(self, response: Mapping[str, Any], key: str) -> SourceError:
         """Return the error that says what the vendor's refusal means."""
         status, code = _status(response)
-        said = f"HTTP {status}, {code or 'no code'}"
+        said = f"HTTP {status}, {redacted(code, self.secrets.values())[:100] or 'no code'}"
         if code == "NoSuchBucket":
             return SourceError(f"there is no bucket {self._place}: check endpoint_url")
         if status == 429 or code in _THROTTLED:
@@ -168,6 +178,13 @@ class FlatFileBucket:
             return SourceUnavailable(f"the flat files failed on {key} ({said}): run it again later")
         return SourceError(f"the flat files refused {key} ({said}): check endpoint_url")
 
+    def _unreachable(self, error: Exception, key: str) -> SourceUnavailable:
+        said = redacted(str(error), self.secrets.values())[:200]
+        return SourceUnavailable(
+            f"the flat files gave no whole answer for {key} ({type(error).__name__}: {said}); check the network and "
+            "run it again"
+        )
+
 
 def _is_missing(response: Mapping[str, Any]) -> bool:
     status, code = _status(response)
@@ -177,13 +194,6 @@ def _is_missing(response: Mapping[str, Any]) -> bool:
 def _status(response: Mapping[str, Any]) -> tuple[int, str]:
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return status, str(response.get("Error", {}).get("Code", ""))
-
-
-def _unreachable(error: Exception, key: str) -> SourceUnavailable:
-    return SourceUnavailable(
-        f"the flat files gave no whole answer for {key} ({type(error).__name__}: {str(error)[:200]}); check the "
-        "network and run it again"
-    )
 
 
 def _client(endpoint_url: str, timeout: float) -> Any:

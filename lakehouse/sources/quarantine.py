@@ -16,9 +16,10 @@ More than `max_bad_share` of the rows left out under 2 and 4 is no glitch but a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lakehouse.errors import BadRows
 
@@ -52,6 +53,53 @@ def quarantine(
     ------
     BadRows : more rows than that are unusable.
     """
+    found = _judged(bars, widen_rate)
+    missing, impossible, far, bad = found.missing, found.impossible, found.far, found.bad
+    if bad.sum() > max_bad_share * len(bars):
+        rows = bars[bad].head(10)
+        first = rows.iloc[0]
+        values = ", ".join(f"{name} {first[name]:.10g}" for name in (*_PRICES, "volume"))
+        raise BadRows(
+            f"{int(bad.sum())} of {len(bars)} rows of {what} are unusable (more than {max_bad_share:.2%}), "
+            f"first {first['session']:%Y-%m-%d}: {values}; use another source for it, or raise max_bad_share",
+            rule="few_bad_rows",
+            rows=rows.to_dict("records"),
+        )
+    mended = bars.assign(high=found.highest, low=found.lowest, volume=found.volume)
+    counts = {
+        "rows without prices": int(missing.sum()),
+        "rows with impossible prices": int(impossible.sum()),
+        "ranges widened to open and close": int(found.near.sum()),
+        "rows out of order": int(far.sum()),
+    }
+    kept = mended[~(missing | bad)].reset_index(drop=True)
+    return kept, {reason: n_rows for reason, n_rows in counts.items() if n_rows}
+
+
+def bad_bars(bars: pd.DataFrame, *, widen_rate: float = WIDEN_RATE) -> pd.DataFrame:
+    """Return the bars that `quarantine` leaves out because they break a rule; missing prices break none."""
+    found = _judged(bars, widen_rate)
+    return bars.assign(volume=found.volume)[found.bad].reset_index(drop=True)
+
+
+class _Judged(NamedTuple):
+    """Which rows fall under which rule (bool[n_rows]), and what the mended ones become (float64[n_rows])."""
+
+    missing: NDArray[np.bool_]
+    impossible: NDArray[np.bool_]
+    near: NDArray[np.bool_]
+    far: NDArray[np.bool_]
+    highest: NDArray[np.float64]
+    lowest: NDArray[np.float64]
+    volume: NDArray[np.float64]
+
+    @property
+    def bad(self) -> NDArray[np.bool_]:
+        """Rows that are left out although they have prices."""
+        return self.impossible | self.far
+
+
+def _judged(bars: pd.DataFrame, widen_rate: float) -> _Judged:
     open_, high, low, close = (bars[name].to_numpy(dtype=np.float64) for name in _PRICES)
     volume = np.nan_to_num(bars["volume"].to_numpy(dtype=np.float64), nan=0.0, posinf=np.inf)
     prices = np.column_stack([open_, high, low, close])
@@ -63,23 +111,4 @@ def quarantine(
         outside = np.maximum(top / high - 1.0, 1.0 - bottom / low)
     disorder = ~missing & ~impossible & (outside > 0.0)
     far = disorder & (outside > widen_rate)
-    bad = impossible | far
-    if bad.sum() > max_bad_share * len(bars):
-        rows = bars[bad].head(10)
-        first = rows.iloc[0]
-        values = ", ".join(f"{name} {first[name]:.10g}" for name in (*_PRICES, "volume"))
-        raise BadRows(
-            f"{int(bad.sum())} of {len(bars)} rows of {what} are unusable (more than {max_bad_share:.2%}), "
-            f"first {first['session']:%Y-%m-%d}: {values}; use another source for it, or raise max_bad_share",
-            rule="few_bad_rows",
-            rows=rows.to_dict("records"),
-        )
-    mended = bars.assign(high=np.maximum(high, top), low=np.minimum(low, bottom), volume=volume)
-    counts = {
-        "rows without prices": int(missing.sum()),
-        "rows with impossible prices": int(impossible.sum()),
-        "ranges widened to open and close": int((disorder & ~far).sum()),
-        "rows out of order": int(far.sum()),
-    }
-    kept = mended[~(missing | bad)].reset_index(drop=True)
-    return kept, {reason: n_rows for reason, n_rows in counts.items() if n_rows}
+    return _Judged(missing, impossible, disorder & ~far, far, np.maximum(high, top), np.minimum(low, bottom), volume)

@@ -1,7 +1,7 @@
 """One client for vendors' REST interfaces: bounded in bytes, time and tries, and silent about credentials.
 
-Credentials travel in headers, which are asked for once a fetch and shown in no error. Redirects stay on the
-vendor's host, as pages of an answer must.
+Credentials travel in headers, which are asked for once a fetch and shown in no error; an answer that holds one is
+refused. Redirects stay on the vendor's host, as pages of an answer must.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from lakehouse.errors import BadPayload, SourceError, SourceUnavailable
+from lakehouse.sources.credentials import known_values, redacted, refuse_echo
 from lakehouse.sources.payload import gunzip
 from lakehouse.sources.rate_limit import Rate
 from lakehouse.sources.reply import Reply, check_form, check_status
@@ -86,6 +87,7 @@ class Web:
         self._max_bytes = max_bytes
         self._throttle_marks = tuple(mark.encode() for mark in throttle_marks)
         self._throttle_pause = throttle_pause
+        self._secrets: dict[str, str] = {}
         self._session: Any = None
         self._sent_headers: dict[str, str] | None = None
         self._give_up_at: float | None = None
@@ -137,6 +139,7 @@ class Web:
         self._seconds_left(named)
         if self._sent_headers is None:
             self._sent_headers = dict(self._headers())
+            self._secrets = known_values(self._variables)
 
         def ask() -> Reply:
             reply = self._ask(url, named, media_types)
@@ -181,8 +184,10 @@ class Web:
                     throttle_pause=self._throttle_pause,
                     public=self._public,
                 )
+                self._refuse_echo(reply, what)
                 check_form(reply, self.vendor, what, media_types=media_types)
                 return reply
+            refuse_echo(location, self._secrets, what=f"{self.vendor}'s redirect of {what}")
             url = urljoin(url, location)
             self._check_host(url, f"the redirect of {what} to")
         raise SourceError(f"{self.vendor} redirects {what} without end: try again later")
@@ -238,11 +243,15 @@ class Web:
 
     def _public(self, text: str) -> str:
         """Return the start of a text on one line, without any value that was sent in a header."""
-        for value in (self._sent_headers or {}).values():
-            for secret in (value, *value.split()):
-                if len(secret) >= 6:
-                    text = text.replace(secret, "***")
-        return " ".join(text.split())[:_SHOWN] or "no reason given"
+        sent = [part for value in (self._sent_headers or {}).values() for part in (value, *value.split())]
+        shown = redacted(text, [*self._secrets.values(), *(part for part in sent if len(part) >= 6)])
+        return " ".join(shown.split())[:_SHOWN] or "no reason given"
+
+    def _refuse_echo(self, reply: Reply, what: str) -> None:
+        """Refuse an answer that holds a credential, before anything reads, quotes or keeps it."""
+        answer = f"{self.vendor}'s answer for {what}"
+        refuse_echo(" ".join(reply.headers.values()), self._secrets, what=answer)
+        refuse_echo(reply.content, self._secrets, what=answer)
 
     def _opened(self) -> Any:
         if self._session is None:

@@ -19,7 +19,7 @@ from lakehouse.actions import later_splits
 from lakehouse.errors import BadPayload, BadRows, Delisted, EmptyAnswer, UnknownSymbol
 from lakehouse.sources.base import Parsed, empty_actions, stack_actions
 from lakehouse.sources.payload import load_json
-from lakehouse.sources.quarantine import MAX_BAD_SHARE, quarantine
+from lakehouse.sources.quarantine import MAX_BAD_SHARE, bad_bars, quarantine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,9 +50,8 @@ def parse_chart(content: bytes, *, symbol: str, as_of: dt.datetime, max_bad_shar
     counts: dict[str, int] = {}
     bars, counts["unfinished session"] = _finished(bars, meta, as_of, symbol)
     bars, counts["session given twice"] = _one_row_a_session(bars, symbol)
-    bars, mended = quarantine(
-        bars.drop(columns="stamp"), what=f"Yahoo's answer for {symbol}", max_bad_share=max_bad_share
-    )
+    told = bars.drop(columns="stamp")
+    bars, mended = quarantine(told, what=f"Yahoo's answer for {symbol}", max_bad_share=max_bad_share)
     splits, dividends, counts["capital gains left out"] = _events(chart, meta, symbol)
     factor = later_splits(bars["session"].to_numpy(), splits["ex_date"], splits["value"])
     for name in _FIELDS[:4]:
@@ -64,6 +63,7 @@ def parse_chart(content: bytes, *, symbol: str, as_of: dt.datetime, max_bad_shar
         bars=bars,
         actions=stack_actions([splits, dividends]),
         counts={reason: n_rows for reason, n_rows in counts.items() if n_rows},
+        bad=bad_bars(told),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import typer
 
 from engine.errors import QuantlakeError
-from orchestration.cli import care, data, demo, research, ui
+from orchestration.cli import care, data, demo, query, rebuild, research, ui
 
 INTERRUPTED = 130
 _interrupts: list[int] = []
@@ -37,8 +37,11 @@ app.command()(research.backtest)
 app.command()(research.sweep)
 app.command()(research.walkforward)
 app.command()(research.reproduce)
-app.command()(data.sql)
+app.command()(query.sql)
 app.command()(data.verify)
+app.command()(rebuild.rebuild)
+app.command()(rebuild.restatements)
+app.command()(care.upkeep)
 app.command()(care.doctor)
 app.command()(care.clean)
 

@@ -1,4 +1,4 @@
-"""import, sql, verify: data in, questions, and whether what is stored is sound."""
+"""import, verify: data in, and whether what is stored is sound."""
 
 from __future__ import annotations
 
@@ -55,41 +55,6 @@ def parse_mapping(pairs: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"--map names {name!r} twice")
         mapping[name] = column
     return mapping
-
-
-def sql(
-    query: Annotated[str, typer.Argument(help="One SQL query over core.daily_bars, research.runs, ...")],
-    limit: Annotated[int, typer.Option(min=0, help="Rows to print; 0: all.")] = 50,
-    as_json: JsonOption = False,
-) -> None:
-    """Query the tables with DuckDB, read only."""
-    from assets.settings import settings
-    from lakehouse.lake import Lake
-    from orchestration.cli.console import out, print_json, print_rows
-
-    rows = Lake(settings().home).sql(query)
-    rows = rows.rename_columns(_distinct(rows.column_names))
-    shown = rows if limit == 0 or as_json else rows.slice(0, limit)
-    if as_json:
-        print_json(shown.to_pylist())
-        return
-    if rows.num_rows:
-        print_rows(out, shown.to_pylist())
-    counted = "1 row" if rows.num_rows == 1 else f"{rows.num_rows:,} rows"
-    out.print(counted + (f", {limit} shown" if shown.num_rows < rows.num_rows else ""))
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Return the names with a number behind each that was there before, so that no column hides another."""
-    found: list[str] = []
-    for name in names:
-        number = 1
-        chosen = name
-        while chosen in found:
-            number += 1
-            chosen = f"{name}_{number}"
-        found.append(chosen)
-    return found
 
 
 def verify(

@@ -18,7 +18,20 @@ import pytest
 from tests.homes import REPOSITORY
 from tests.orchestration.command_line import Command
 
-COMMANDS = ["demo", "ui", "import", "backtest", "sweep", "walkforward", "reproduce", "sql", "verify", "doctor", "clean"]
+COMMANDS = [
+    "demo",
+    "ui",
+    "import",
+    "backtest",
+    "sweep",
+    "walkforward",
+    "reproduce",
+    "sql",
+    "verify",
+    "upkeep",
+    "doctor",
+    "clean",
+]
 HEAVY = ["dagster", "mlflow", "numba", "numpy", "pandas", "pyarrow", "deltalake", "duckdb", "scipy", "optuna", "yaml"]
 
 

@@ -24,7 +24,15 @@ from lakehouse.lake import Lake
 from orchestration.definitions import definitions_for
 from orchestration.schedules import FRESH_BY_MORNING, last_closed_session
 from tests.homes import REPOSITORY, Home, open_home
-from tests.orchestration.yahoo_server import SYMBOLS, YahooServer, between, copy_of, stored, yahoo_definitions
+from tests.orchestration.yahoo_server import (
+    SYMBOLS,
+    TABLES,
+    YahooServer,
+    between,
+    copy_of,
+    stored,
+    yahoo_definitions,
+)
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -79,11 +87,17 @@ def asked_for(home: Home, yahoo: YahooServer, tick: str) -> Any:
 
 def run_night(home: Home, yahoo: YahooServer, tick: str) -> None:
     """Do what `nightly` asks for at a tick, by the request's own tags."""
+    assert try_night(home, yahoo, tick) == dg.DagsterRunStatus.SUCCESS
+
+
+def try_night(home: Home, yahoo: YahooServer, tick: str) -> dg.DagsterRunStatus:
+    """Do what `nightly` asks for at a tick and return how its run ended."""
     yahoo.now = wall(tick).astimezone(UTC)
     graph = yahoo_definitions(home, yahoo)
     (request,) = ask(home, graph, wall(tick)).run_requests or []
     job = graph.resolve_job_def(request.job_name or "refresh")
-    assert job.execute_in_process(instance=home.instance, tags=dict(request.tags)).success
+    done = job.execute_in_process(instance=home.instance, tags=dict(request.tags), raise_on_error=False)
+    return done.dagster_run.status
 
 
 @pytest.mark.parametrize(
@@ -193,6 +207,21 @@ def test_missed_nights_are_made_up_in_the_one_run_the_schedule_asks_for(
             assert months == {"2024-05", "2024-06"}
         assert asked_for(home, yahoo, "2024-06-12T19:30") == "no session closed since 2024-06-12"
         assert asked_for(home, yahoo, "2024-06-13T18:30") == ("2024-06-13", "2024-06", "2024-06")
+
+
+def test_a_night_that_failed_is_made_up_by_the_next(yahoo: YahooServer, kept: Home, tmp_path: Path) -> None:
+    """On Monday Yahoo answers with errors only; on Tuesday it is well again, and nobody did anything in between."""
+    for home in copy_of(kept, tmp_path):
+        before = home.lake.pins(TABLES)
+        yahoo.broken = dict.fromkeys(SYMBOLS, (500, b"Internal Server Error"))
+        assert try_night(home, yahoo, "2024-06-03T18:30") == dg.DagsterRunStatus.FAILURE
+        assert home.lake.pins(TABLES) == before
+        yahoo.broken = {}
+        assert try_night(home, yahoo, "2024-06-04T18:30") == dg.DagsterRunStatus.SUCCESS
+        for symbol in SYMBOLS:
+            assert stored(home, symbol) == between("2024-05-01", "2024-06-04")
+        assert asked_for(home, yahoo, "2024-06-04T19:30") == "no session closed since 2024-06-04"
+        assert Lake(home.path).verify() == []
 
 
 def test_a_session_published_late_for_one_symbol_is_made_up_in_the_next_month(

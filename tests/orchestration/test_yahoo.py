@@ -175,7 +175,7 @@ def test_one_bad_answer_fails_the_night_and_takes_nothing_away(
 
 def test_yahoo_beside_imported_files_supplies_its_symbols_whole_in_every_month(home: Home, yahoo: YahooServer) -> None:
     """The month asked for lies before every answer of Yahoo, which supplies the symbol all the same."""
-    from assets.core import _snapshots
+    from assets.answers import daily_snapshots
     from assets.resources import VendorsResource
 
     yahoo.now = at("2024-06-28T22:30")
@@ -185,7 +185,7 @@ def test_yahoo_beside_imported_files_supplies_its_symbols_whole_in_every_month(h
     assert len(rows(home, "raw/snapshots")) == 4
     both = VendorsResource(sources=["files", "yahoo"], symbols=list(SYMBOLS), exchange="XNYS")
     for months, n_answers in ((["2004-08"], 2), (["2024-06"], 4)):
-        found = _snapshots(home.lake, both, months)
+        found = daily_snapshots(home.lake, both, months)
         assert {row["symbol"] for row in found} == set(SYMBOLS) and len(found) == n_answers
 
 

@@ -1,0 +1,6 @@
+"""Fixtures of the fault suite."""
+
+from tests.homes import home
+from tests.orchestration.command_line import command
+
+__all__ = ["command", "home"]
