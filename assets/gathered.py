@@ -1,17 +1,28 @@
-"""Core tables beside daily bars: minutes, ticks, filings and series, gathered from what the sources answered."""
+"""Core tables beside daily bars: minutes, ticks, filings, series and listings, made of what the sources answered."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
 from assets.making import GATHER_VERSION, make_month, make_whole
+from assets.making_listings import LISTINGS_VERSION, make_listings
 from assets.metadata import run_context, table_spec, version_of, write_metadata
 from assets.partitions import MONTHS, SINGLE_RUN, warm_up_mapping
 from assets.resources import LakeResource, VendorsResource
-from lakehouse.sources.catalogue import FUNDAMENTALS, MINUTES, QUOTES, SERIES, TRADES, filling
+from lakehouse.sources.catalogue import (
+    ACTIONS,
+    BARS,
+    FUNDAMENTALS,
+    LISTINGS,
+    MINUTES,
+    QUOTES,
+    SERIES,
+    TRADES,
+    filling,
+)
 
 BY_MONTH = {MINUTES: "bar_end", TRADES: "time", QUOTES: "time"}
-WHOLE = {FUNDAMENTALS: "filed", SERIES: "about"}
+WHOLE = {FUNDAMENTALS: "filed", SERIES: "about", LISTINGS: "start"}
 
 
 def filled(entries: Sequence[str]) -> list[str]:
@@ -22,6 +33,8 @@ def filled(entries: Sequence[str]) -> list[str]:
 def gathered_asset(table: str, entries: Sequence[str]) -> dg.AssetsDefinition:
     """Return the asset of a table, made of what these entries' sources answered."""
     raw = [dg.AssetKey(["raw", entry.key]) for entry in filling(table, entries)]
+    if table == LISTINGS:
+        return _listings(raw)
     return _by_month(table, raw) if table in BY_MONTH else _whole(table, raw)
 
 
@@ -76,3 +89,33 @@ def _whole(table: str, raw: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         )
 
     return whole
+
+
+def _listings(raw: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    every = dg.AllPartitionMapping()
+    read = [dg.AssetKey(table.split("/")) for table in (BARS, ACTIONS)]
+
+    @dg.asset(
+        **table_spec(LISTINGS),
+        deps=[dg.AssetDep(key, partition_mapping=every) for key in [*raw, *read]],
+        code_version=LISTINGS_VERSION,
+        backfill_policy=SINGLE_RUN,
+    )
+    def listings(
+        context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource
+    ) -> dg.MaterializeResult:
+        """Rewrite the table from all that was told; the bars say since when and until when."""
+        opened = lake.open()
+        made = make_listings(opened, vendors)
+        commit = opened.replace(LISTINGS, made.rows, batch_id=made.batch_id, context=run_context(context))
+        securities = len(made.rows.column("security_id").unique())
+        return dg.MaterializeResult(
+            data_version=version_of(commit),
+            metadata={
+                **write_metadata(commit, made.rows, WHOLE[LISTINGS]),
+                "securities": securities,
+                "reads": dict(made.pins),
+            },
+        )
+
+    return listings

@@ -33,6 +33,7 @@ def raw_asset(entry: str) -> dg.AssetsDefinition:
     )
     def fetch(context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource) -> dg.MaterializeResult:
         from lakehouse.calendar import month_range
+        from lakehouse.sources.base import Remembering
 
         months = context.partition_keys
         start, end = month_range(months[0])[0], month_range(months[-1])[1]
@@ -40,6 +41,10 @@ def raw_asset(entry: str) -> dg.AssetsDefinition:
         store = lake.open().snapshots
         kept = []
         if not named.vendor.is_imported:
+            if isinstance(vendor, Remembering):
+                rows = store.find(named.source, vendor.dataset, start, end)
+                # What was lost from the disk is fetched again.
+                vendor = vendor.remembering(row for row in rows if store.path(row["snapshot_id"]).is_file())
             symbols = vendor.symbols(vendors.symbols)
             for answer in vendor.fetch(symbols, start, end, as_of=vendors.now(), progress=context.log.info):
                 # One by one: what came before a failure is kept, and is not asked for again.

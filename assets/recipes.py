@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from assets.answers import OnRead, no_read
 from assets.making import DAILY, Made, make_daily, make_month, make_universe, make_whole
+from assets.making_listings import make_listings
 from engine.errors import QuantlakeError
 from lakehouse.remedies import why_not_made
 from lakehouse.sources.catalogue import (
@@ -77,6 +78,8 @@ def recipe(
             yield _features(lake, months)
         elif table == UNIVERSE:
             yield _piece([], make_universe(lake, vendors, on_read))
+        elif table == LISTINGS:
+            yield _piece([], make_listings(lake, vendors, on_read))
         else:
             yield _piece([], make_whole(lake, vendors, table, on_read))
 

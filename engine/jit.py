@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numba
 
 from engine.hashing import KERNELS_HASH
+from engine.kept_kernels import check_files
 
 _CONFIG: Any = numba.config
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -66,7 +67,11 @@ def kernel(function: Function) -> Function:
 
 def kernel_of(function: Any, signature: Any) -> Any:
     """Compile a kernel for one signature at once, and keep it on disk."""
-    return _kept(lambda is_cached: numba.njit(signature, cache=is_cached, **_OPTIONS)(function))
+    compiled = _kept(lambda is_cached: numba.njit(cache=is_cached, **_OPTIONS)(function))
+    if is_compiling():
+        compiled.compile(signature)
+        compiled.disable_compile()
+    return compiled
 
 
 def user_function(function: Any, signature: Any) -> Any:
@@ -87,7 +92,7 @@ def _kept(compile_with: Callable[[bool], Any]) -> Any:
     before = _CONFIG.CACHE_DIR
     _CONFIG.CACHE_DIR = str(_CACHE)
     try:
-        return compile_with(True)
+        return check_files(compile_with(True))
     finally:
         _CONFIG.CACHE_DIR = before
 

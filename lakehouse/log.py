@@ -93,8 +93,11 @@ def read_commit(path: Path, version: int) -> LogCommit:
         else:
             actions.setdefault(kind, []).append(action)
     commit = LogCommit(info, actions)
-    _check_format(commit, path, version)
-    _check_whole(commit)
+    try:
+        _check_format(commit, path, version)
+        _check_whole(commit)
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("the commit lacks a field or has one of another kind: it was changed") from None
     return commit
 
 
@@ -112,11 +115,13 @@ def _check_whole(commit: LogCommit) -> None:
         raise ValueError("the commit has no commitInfo")
     if not commit.actions:
         raise ValueError("the commit has commitInfo but no actions: it was cut")
+    added = {action["path"] for action in commit.actions.get("add", [])}
+    if not all(action["path"] for action in commit.actions.get("remove", [])):
+        raise ValueError("the commit removes a file without a name: it was changed")
     if commit.metadata is None:
         return
     if "txn" not in commit.actions:
         raise ValueError("the commit lacks its txn action: it was cut")
-    added = {action["path"] for action in commit.actions.get("add", [])}
     if added != set(commit.metadata["files"]):
         raise ValueError("the commit does not add the files it names: it was cut or changed")
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from lakehouse import log, noted
 from lakehouse.commit import live_files, opened
-from lakehouse.errors import CorruptTable, LakeError
+from lakehouse.errors import CorruptTable, LakeError, UnknownFormat
 from lakehouse.files import STAGING_MARK, sha256_of_file, storage_errors
 from lakehouse.let_go import let_go, record_file
 from lakehouse.parquet import DataFile
@@ -132,6 +132,9 @@ def _log(path: Path, table: TableSchema, versions: list[int]) -> Iterator[Proble
             log.read_commit(path, version)
         except ValueError as error:
             damage[version] = str(error)
+        except UnknownFormat:
+            if version not in damage:  # else a damaged number, not a newer version's
+                raise
     for version, what in sorted(damage.items()):
         yield Problem(table.name, version, what, str(log.commit_file(path, version)), log.remedy(path, version))
 

@@ -12,15 +12,18 @@ from lakehouse.listing.facts import (
     polygon_ticker_history,
     share_class,
 )
+from lakehouse.listing.telling import Told, told_by
 
 __all__ = [
     "MAX_GAP_DAYS",
     "CompanyTicker",
     "Renaming",
     "TickerHistory",
+    "Told",
     "build_listings",
     "edgar_company_tickers",
     "one_spelling",
     "polygon_ticker_history",
     "share_class",
+    "told_by",
 ]

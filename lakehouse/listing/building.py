@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from lakehouse.columns import known
 from lakehouse.listing.claims import Claim, claims_of
 from lakehouse.listing.facts import CompanyTicker, TickerHistory, one_spelling
+from lakehouse.listing.handing_over import beyond_bars, with_handovers
 from lakehouse.listing.ids import Listing, assign_ids
 from lakehouse.listing.traces import Clock, Trace, clocks_of, traces_of
 
@@ -46,6 +47,7 @@ def build_listings(
     delistings: pa.Table | None = None,
     previous: pa.Table | None = None,
     max_gap_days: int = MAX_GAP_DAYS,
+    only_told: bool = False,
 ) -> pa.Table:
     """Return the rows of core/listings that the facts known at `as_of` make, sorted by key.
 
@@ -60,6 +62,8 @@ def build_listings(
     histories, companies : see `lakehouse.listing.facts`
     delistings : rows of core/corporate_actions; those of kind delisting are read
     previous : the rows of core/listings up to now; a security keeps the name it has there
+    only_told : leave out securities that neither a history nor a company's ticker tells of, whose names could not
+        stay; add those told of that have no bar; where a symbol's company is another one than before, begin anew
 
     Raises
     ------
@@ -74,6 +78,9 @@ def build_listings(
     told = [part for history in histories if (part := history.known(as_of)) is not None]
     claims = claims_of(told, traces, max_gap_days)
     ends = {} if delistings is None else _ends(known(delistings, as_of))
+    told_of = [fact for fact in companies if fact.known_at <= as_of]
+    if only_told:
+        ends = with_handovers(ends, told_of, traces, claims)
     clocks = clocks_of(traces)
     rows: list[Listing] = []
     for symbol in sorted({*traces, *claims}):
@@ -81,7 +88,12 @@ def build_listings(
         facts = own, [fact for fact in ends.get(symbol, []) if not any(claim.outlasts(fact[0]) for claim in own)]
         shown = list(_of_bars(traces[symbol], *facts, clocks, max_gap_days)) if symbol in traces else []
         rows += [*shown, *_of_claims(shown, *facts)]
-    rows = _with_companies(rows, [fact for fact in companies if fact.known_at <= as_of], max_gap_days)
+    rows = _with_companies(rows, told_of, max_gap_days)
+    if only_told:
+        rows = [row for row in rows if row.words is not None]
+        rows += beyond_bars(rows, told_of, ends)
+    else:
+        rows = [replace(row, words=None) for row in rows]
     named = zip(assign_ids(rows, previous), rows, strict=True)
     found = [{"security_id": security_id, **row.as_row()} for security_id, row in named]
     found.sort(key=lambda row: (row["security_id"], row["symbol"], row["start"]))
@@ -171,6 +183,8 @@ def _claimed(row: Listing, claim: Claim, *, is_first: bool) -> Listing:
         cik=history.cik,
         name=history.name,
         exchange=history.exchange,
+        figi=history.figi,
+        words=history.first_told or history.words(history.told_at),
     )
 
 
@@ -198,13 +212,15 @@ def _with_companies(rows: Sequence[Listing], companies: Sequence[CompanyTicker],
     for place, row in enumerate(rows):
         places[one_spelling(row.symbol)].append(place)
     for fact in sorted(companies, key=lambda fact: fact.known_at):
-        day = fact.known_at.date()
+        day = fact.day
         for place in places[one_spelling(fact.symbol)]:
             row = answer[place]
-            is_alive = row.start <= day and (row.end is None or day < row.end)
             is_fresh = row.last is None or (day - row.last).days <= max_gap_days
-            if is_alive and is_fresh and row.cik in (None, fact.cik):
-                answer[place] = replace(
-                    row, cik=fact.cik, name=row.name or fact.name, exchange=row.exchange or fact.exchange
-                )
+            if row.covers(day) and is_fresh and _agree(row.cik, fact.cik) and _agree(row.figi, fact.figi):
+                answer[place] = row.told_by(fact)
     return answer
+
+
+def _agree(one: object, other: object) -> bool:
+    """Return whether two numbers are the same, as far as both are known."""
+    return one is None or other is None or one == other

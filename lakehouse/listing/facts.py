@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from lakehouse.calendar import session_from, session_open
 from lakehouse.errors import BadName, BadPayload
@@ -31,6 +31,18 @@ def share_class(symbol: str) -> str | None:
     return match[2] if match else None
 
 
+class Words(NamedTuple):
+    """The first words of a source on a security: when, under which symbol, and whose number it gave it.
+
+    figi : the security's own number (https://www.openfigi.com), which it keeps across symbols
+    """
+
+    told_at: dt.datetime
+    symbol: str
+    cik: int | None
+    figi: str | None
+
+
 @dataclass(frozen=True)
 class Renaming:
     """A security takes a symbol (its first one, too) on a day; known at a moment."""
@@ -48,6 +60,8 @@ class TickerHistory:
     told_at : when the source told it; what became of the last symbol later, it does not know
     source : the vendor
     name, cik, exchange : of the security, its company's number with the SEC, where it is listed
+    figi : the security's number
+    first_told : what was told first, where it was told several times
     """
 
     renamings: tuple[Renaming, ...]
@@ -56,6 +70,8 @@ class TickerHistory:
     name: str | None = None
     cik: int | None = None
     exchange: str | None = None
+    figi: str | None = None
+    first_told: Words | None = None
 
     def __post_init__(self) -> None:
         days = [renaming.day for renaming in self.renamings]
@@ -67,17 +83,36 @@ class TickerHistory:
         renamings = tuple(renaming for renaming in self.renamings if renaming.known_at <= as_of)
         return replace(self, renamings=renamings) if renamings else None
 
+    def words(self, told_at: dt.datetime) -> Words:
+        """Return what the history calls the security."""
+        return Words(told_at, self.renamings[0].symbol, self.cik, self.figi)
+
 
 @dataclass(frozen=True)
 class CompanyTicker:
-    """A symbol belongs to a company, as a source says of the moment it tells it."""
+    """A symbol belongs to a company, as a source says of the moment it tells it.
+
+    cik, figi : numbers of the company and of the security, where the source tells them
+    spoken_of : the day it is about, where that is not the moment's
+    """
 
     symbol: str
-    cik: int
+    cik: int | None
     known_at: dt.datetime
     source: str
     name: str | None = None
     exchange: str | None = None
+    figi: str | None = None
+    spoken_of: dt.date | None = None
+
+    @property
+    def day(self) -> dt.date:
+        """The day it is about."""
+        return self.known_at.date() if self.spoken_of is None else self.spoken_of
+
+    def differs(self, other: CompanyTicker) -> bool:
+        """Return whether the two cannot be about one security."""
+        return _differ(self.figi, other.figi) or _differ(self.cik, other.cik)
 
 
 def polygon_ticker_history(answer: Mapping[str, Any], *, told_at: dt.datetime, calendar: str) -> TickerHistory:
@@ -145,6 +180,11 @@ def _edgar_rows(answer: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
     else:
         for row in answer.values():
             yield row["ticker"], row["cik_str"], row["title"], None
+
+
+def _differ(one: object, other: object) -> bool:
+    """Return whether both are known and not the same."""
+    return one is not None and other is not None and one != other
 
 
 def _is_symbol(symbol: str) -> bool:

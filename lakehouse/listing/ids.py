@@ -4,6 +4,10 @@
   `cik:70858:BAC-PB`: a further security of a company, by its first symbol.
 - `sym:FB@2012-05-18`: one of an unknown company, by its first symbol and day. No other security can begin with
   that symbol on that day, so a name is never given twice.
+- `figi:BBG00X5FSP48`: one of an unknown company, by its own number, where sources told it.
+
+Where only securities are listed that sources told of, the words told first are what names them: the company, number
+and symbol in them, and the day they came instead of the first bar's. No later answer and no earlier bar changes these.
 
 A name once given stays: a security that `previous` names already keeps that name, also when more is known now
 (its company, an earlier bar, a renaming). Where two named ones turn out to be one, the older name stays.
@@ -14,10 +18,10 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.listing.facts import one_spelling, share_class
+from lakehouse.listing.facts import CompanyTicker, Words, one_spelling, share_class
 from lakehouse.listing.traces import NEAR_DAYS
 
 if TYPE_CHECKING:
@@ -30,7 +34,8 @@ class Listing:
 
     last : its last bar, None where there is none
     owner : number of the ticker history that claims it
-    cik : the company's number
+    cik, figi : numbers of the company and of the security
+    words : the first that were told of it
     """
 
     symbol: str
@@ -44,11 +49,29 @@ class Listing:
     last: dt.date | None = None
     owner: int | None = None
     cik: int | None = None
+    figi: str | None = None
+    words: Words | None = None
+
+    def covers(self, day: dt.date) -> bool:
+        """Return whether the symbol meant the security on the day."""
+        return self.start <= day and (self.end is None or day < self.end)
+
+    def told_by(self, fact: CompanyTicker) -> Listing:
+        """Return the row with what a list tells of it; what was told before stays."""
+        words = Words(fact.known_at, fact.symbol, fact.cik, fact.figi)
+        return replace(
+            self,
+            name=self.name or fact.name,
+            exchange=self.exchange or fact.exchange,
+            cik=fact.cik if self.cik is None else self.cik,
+            figi=fact.figi if self.figi is None else self.figi,
+            words=words if self.words is None else min(self.words, words, key=lambda found: found[:2]),
+        )
 
     def as_row(self) -> dict[str, Any]:
         """Return the columns of core/listings but the security's name."""
         row = asdict(self)
-        for name in ("last", "owner", "cik"):
+        for name in ("last", "owner", "cik", "figi", "words"):
             del row[name]
         return row
 
@@ -57,11 +80,13 @@ def assign_ids(rows: Sequence[Listing], previous: pa.Table | None) -> list[str]:
     """Return the name of each row's security.
 
     Rows are one security where one history claims them, or where they are spellings of one symbol at one time.
-    Two of one company are, where they follow each other under one symbol, or within a week under two. All else
-    stays apart: a company has many securities.
+    Two of one number are, and two of one company, where they follow each other under one symbol, or within a week
+    under two. All else stays apart: a company has many securities.
     """
     groups = _joined(_by_history(rows), rows)
     groups.sort(key=lambda group: (rows[group[0]].start, len(rows[group[0]].symbol), rows[group[0]].symbol))
+    # Who was told of first is named first: bars that come later cannot change that.
+    groups.sort(key=lambda group: _first_words(group, rows) or ())
     kept = _kept_ids(groups, rows, previous)
     taken = set(kept.values()) | set([] if previous is None else previous.column("security_id").to_pylist())
     answer = [""] * len(rows)
@@ -89,12 +114,18 @@ def _joined(groups: list[list[int]], rows: Sequence[Listing]) -> list[list[int]]
     answer: list[list[int]] = []
     for group in sorted(groups, key=lambda group: rows[group[0]].start):
         for before in answer:
-            if _follows(rows[before[-1]], rows[group[0]]):
+            if _is_one(rows[before[-1]], rows[group[0]]):
                 before += group
                 break
         else:
             answer.append(list(group))
     return answer
+
+
+def _is_one(earlier: Listing, later: Listing) -> bool:
+    if earlier.figi is not None and later.figi is not None:
+        return earlier.figi == later.figi
+    return _follows(earlier, later)
 
 
 def _follows(earlier: Listing, later: Listing) -> bool:
@@ -106,14 +137,30 @@ def _follows(earlier: Listing, later: Listing) -> bool:
 
 
 def _new_id(group: Sequence[int], rows: Sequence[Listing], taken: set[str]) -> str:
+    words = _first_words(group, rows)
+    if words is not None:
+        told_at, symbol = words
+        told = next(row.words for row in (rows[at] for at in group) if row.words and row.words[:2] == words)
+        if told.cik is None:
+            return f"figi:{told.figi}" if told.figi else f"sym:{one_spelling(symbol)}@{told_at.date()}"
+        return _of_company(told.cik, symbol, told_at.date(), taken)
     first = rows[group[0]]
     cik = next((rows[row].cik for row in group if rows[row].cik is not None), None)
     if cik is None:
         return f"sym:{one_spelling(first.symbol)}@{first.start}"
-    letter = share_class(first.symbol)
+    return _of_company(cik, first.symbol, first.start, taken)
+
+
+def _of_company(cik: int, symbol: str, day: dt.date, taken: set[str]) -> str:
+    letter = share_class(symbol)
     plain = f"cik:{cik}" if letter is None else f"cik:{cik}.{letter}"
-    further = f"cik:{cik}:{one_spelling(first.symbol)}"
-    return next(name for name in (plain, further, f"{further}@{first.start}") if name not in taken)
+    further = f"cik:{cik}:{one_spelling(symbol)}"
+    return next(name for name in (plain, further, f"{further}@{day}") if name not in taken)
+
+
+def _first_words(group: Sequence[int], rows: Sequence[Listing]) -> tuple[dt.datetime, str] | None:
+    """Return when and under which symbol a source first told of a security."""
+    return min((row.words[:2] for row in (rows[at] for at in group) if row.words is not None), default=None)
 
 
 def _kept_ids(groups: Sequence[Sequence[int]], rows: Sequence[Listing], previous: pa.Table | None) -> dict[int, str]:

@@ -88,6 +88,20 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """A source that can leave out what is stored already, where the vendor tells cheaply that it has not changed."""
+
+    def remembering(self, stored: Iterable[Mapping[str, Any]]) -> Source:
+        """Return the same source, which fetches of these answers only those that have changed.
+
+        Parameters
+        ----------
+        stored : rows of raw/snapshots of the source and dataset, of answers whose bytes are there
+        """
+        ...
+
+
 def get_source(name: str, options: Mapping[str, Any] | None = None) -> Source:
     """Return the source of that name, made with its options.
 

@@ -14,9 +14,11 @@ terms forbid passing data on, and ask that it is deleted when the plan ends.
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from lakehouse.errors import SourceError
 from lakehouse.snapshots import Answer
 from lakehouse.sources.base import Parsed, check_as_of, check_symbol
 from lakehouse.sources.polygon_csv import MAX_ROWS
-from lakehouse.sources.polygon_flat_files import BUCKET, FLAT_FILES, due_sessions, fetch_flat_files
+from lakehouse.sources.polygon_flat_files import BUCKET, FLAT_FILES, due_sessions, etags_of, fetch_flat_files
 from lakehouse.sources.polygon_rest import API_KEY, PARSERS, Question, api_headers, fetch_pages, parse_page, questions
 from lakehouse.sources.polygon_s3 import FlatFileBucket
 from lakehouse.sources.quarantine import MAX_BAD_SHARE
@@ -104,6 +106,18 @@ class PolygonSource:
         self._max_bytes = max_bytes
         self._max_rows = max_rows
         self._max_bad_share = max_bad_share
+
+    def remembering(self, stored: Iterable[Mapping[str, Any]]) -> PolygonSource:
+        """Return the same source, which downloads of these flat files only those that have another ETag now.
+
+        Parameters
+        ----------
+        stored : rows of raw/snapshots, of files whose bytes are there
+        """
+        known = etags_of({**row, "request": json.loads(row["request"])} for row in stored)
+        other = copy.copy(self)
+        other._known_etags = {**self._known_etags, **known}
+        return other
 
     def symbols(self, configured: Sequence[str]) -> list[str]:
         """Return the configured symbols, each once, in order; none means all.

@@ -25,7 +25,7 @@ from lakehouse.sources.polygon_page import read_page, results_of
 if TYPE_CHECKING:
     import pandas as pd
 
-LISTING_COLUMNS = ("security_id", "symbol", "name", "exchange", "start", "end", "known_at")
+LISTING_COLUMNS = ("security_id", "symbol", "name", "exchange", "start", "end", "known_at", "cik")
 _ONE_DAY = dt.timedelta(days=1)
 
 
@@ -57,8 +57,9 @@ def parse_tickers(content: bytes, *, what: str, symbol: str | None, as_of: dt.da
     """Return a page's tickers as rows for a security master, under "core/listings".
 
     security_id is the vendor's composite FIGI, else the share class's, else empty; exchange is the primary one's
-    MIC. `start` is missing, the list does not tell it; `end` is the day after the last one traded, missing while
-    the ticker is active. What a list tells is known when it is asked for.
+    MIC; cik the company's number with the SEC, where told. `start` is missing, the list does not tell it; `end` is
+    the day after the last one traded, missing while the ticker is active. What a list tells is known when it is
+    asked for.
 
     Raises
     ------
@@ -83,6 +84,7 @@ def parse_tickers(content: bytes, *, what: str, symbol: str | None, as_of: dt.da
                     "exchange": str(row.get("primary_exchange") or ""),
                     "start": None,
                     "end": None if row.get("active") is True else end,
+                    "cik": _cik(row.get("cik")),
                 }
             )
     _refuse_many(counts, ("delisted tickers without a day",), len(rows), what, max_bad_share)
@@ -127,6 +129,7 @@ def parse_ticker_events(
                 "exchange": "",
                 "start": day,
                 "end": end,
+                "cik": _cik(results.get("cik")),
             }
         )
     return Parsed(empty_bars(), empty_actions(), {"core/listings": _listings(found, as_of)}, counts)
@@ -192,7 +195,7 @@ def _listings(found: list[dict[str, Any]], as_of: dt.datetime) -> pd.DataFrame:
 
     frame = pd.DataFrame(found, columns=list(LISTING_COLUMNS))
     text, days = LISTING_COLUMNS[:4], LISTING_COLUMNS[4:6]
-    frame = frame.astype({**dict.fromkeys(text, "str"), **dict.fromkeys(days, "datetime64[s]")})
+    frame = frame.astype({**dict.fromkeys(text, "str"), **dict.fromkeys(days, "datetime64[s]"), "cik": "Int64"})
     known_at = pd.Timestamp(as_of).tz_convert("UTC").as_unit("us")
     frame["known_at"] = pd.Series(known_at, index=frame.index, dtype="datetime64[us, UTC]")
     return frame
@@ -218,6 +221,12 @@ def _is_symbol(ticker: object) -> bool:
     except BadName:
         return False
     return True
+
+
+def _cik(number: object) -> int | None:
+    """Return a company's number with the SEC, which the vendor writes with leading zeros; None where it is none."""
+    text = str(number)
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _day(text: object) -> dt.date | None:

@@ -47,17 +47,12 @@ def upkeep(
 def _upkeep_row(entry: TableUpkeep) -> dict[str, Any]:
     return {
         "table": entry.table,
-        "rows": f"{entry.rows:,}",
-        "files": entry.files,
         "MiB": f"{entry.bytes / 2**20:,.1f}",
+        "files": entry.files,
         "merged": entry.small_files if entry.merged else 0,
         "versions": entry.versions,
-        "pinned": len(entry.pinned),
-        "recent": entry.recent,
         "let go": len(entry.let_go),
-        "leftovers": entry.leftovers,
-        "removed": entry.removed_files,
-        "freed MiB": f"{entry.freed_bytes / 2**20:,.1f}",
+        "freed": f"{entry.freed_bytes / 2**20:,.1f}",
     }
 
 

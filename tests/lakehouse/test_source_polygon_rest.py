@@ -459,7 +459,7 @@ def test_bars_and_actions_make_the_tables_of_core() -> None:
 
 def test_recorded_tickers_are_rows_of_a_security_master(shared_data: Path) -> None:
     frame = parse("tickers", recorded(shared_data, "v3__reference__tickers"), None).tables["core/listings"]
-    assert frame.columns.tolist() == ["security_id", "symbol", "name", "exchange", "start", "end", "known_at"]
+    assert frame.columns.tolist() == ["security_id", "symbol", "name", "exchange", "start", "end", "known_at", "cik"]
     assert frame[["security_id", "symbol", "name", "exchange"]].to_dict("records") == [
         {"security_id": "BBG000C2V3D6", "symbol": "A", "name": "Agilent Technologies Inc.", "exchange": "XNYS"},
         {"security_id": "BBG00B3T3HD3", "symbol": "AA", "name": "Alcoa Corporation", "exchange": "XNYS"},

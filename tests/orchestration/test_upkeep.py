@@ -103,7 +103,7 @@ def test_a_damaged_table_is_named_and_left_out(command: Command, tmp_path: Path)
     (lake.home / "tables" / BARS / "_delta_log" / f"{1:020d}.json").write_bytes(b"")
     done = command("upkeep", expect=1)
     assert f"left out: {BARS} version 1 is damaged" in done.stderr
-    assert "leftovers" in done.stdout
+    assert "let go" in done.stdout
 
 
 def test_the_weekly_job_materializes_figures_and_frees_what_nobody_pinned(home: Home) -> None:

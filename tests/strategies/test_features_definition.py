@@ -79,7 +79,7 @@ def test_a_definition_is_the_same_in_another_process_and_folder(before: dict[str
     assert before == {name: definition_hash(feature) for name, feature in FEATURES.items()}
 
 
-@pytest.mark.parametrize(("file", "old", "new", "changed"), EDITS, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("file", "old", "new", "changed"), EDITS, ids=[edit[0] for edit in EDITS])
 def test_an_edit_changes_the_features_that_stand_on_it_and_no_others(
     project: Path, before: dict[str, str], file: str, old: str, new: str, changed: set[str]
 ) -> None:
