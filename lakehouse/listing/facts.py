@@ -114,6 +114,11 @@ class CompanyTicker:
         """Return whether the two cannot be about one security."""
         return _differ(self.figi, other.figi) or _differ(self.cik, other.cik)
 
+    def is_of(self, other: CompanyTicker) -> bool:
+        """Return whether a number that both have says that they are about one security, or company."""
+        shares = (self.figi is not None and self.figi == other.figi) or (self.cik is not None and self.cik == other.cik)
+        return shares and not self.differs(other)
+
 
 def polygon_ticker_history(answer: Mapping[str, Any], *, told_at: dt.datetime, calendar: str) -> TickerHistory:
     """Return what Polygon's `vX/reference/tickers/{id}/events` tells of one security.

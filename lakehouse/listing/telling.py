@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.calendar import session_from, session_open
-from lakehouse.listing.facts import CompanyTicker, Renaming, TickerHistory
+from lakehouse.listing.facts import CompanyTicker, Renaming, TickerHistory, one_spelling
+from lakehouse.listing.traces import NEAR_DAYS
 from lakehouse.sources.base import Parsed
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def told_by(parts: Iterable[tuple[Mapping[str, Any], Parsed]], *, exchange: str)
     """
     histories: list[TickerHistory] = []
     companies: set[CompanyTicker] = set()
+    gone: defaultdict[str, dict[CompanyTicker, None]] = defaultdict(dict)
     delistings: dict[tuple[str, dt.date], dt.datetime] = {}
     for row, parsed in parts:
         frame = parsed.tables.get(LISTINGS)
@@ -55,11 +58,13 @@ def told_by(parts: Iterable[tuple[Mapping[str, Any], Parsed]], *, exchange: str)
         for company, end in _companies(frame[~has_start], str(row["source"])):
             companies.add(company)
             if end is not None:
+                gone[one_spelling(company.symbol)][company] = None
                 known_at = delistings.get((company.symbol, end), company.known_at)
                 delistings[company.symbol, end] = min(known_at, company.known_at)
+    in_force = {_in_time(fact, gone.get(one_spelling(fact.symbol), ())) for fact in companies}
     return Told(
         histories=_latest(histories),
-        companies=sorted(companies, key=lambda fact: (fact.known_at, fact.symbol, fact.day, repr(fact))),
+        companies=sorted(in_force, key=lambda fact: (fact.known_at, fact.symbol, fact.day, repr(fact))),
         delistings=[
             {"symbol": symbol, "ex_date": end, "kind": "delisting", "known_at": known_at}
             for (symbol, end), known_at in sorted(delistings.items())
@@ -100,6 +105,15 @@ def _companies(frame: pd.DataFrame, source: str) -> Iterable[tuple[CompanyTicker
             CompanyTicker(symbol, _number(cik), moment, source, name or None, exchange or None, figi or None, day),
             gone,
         )
+
+
+def _in_time(fact: CompanyTicker, gone: Iterable[CompanyTicker]) -> CompanyTicker:
+    """Return the fact, of its security's last day where it came just after that: lists run some days late."""
+    for last in gone:
+        late = (fact.day - last.day).days
+        if fact.is_of(last) and 0 < late <= NEAR_DAYS:
+            return replace(fact, spoken_of=last.day)
+    return fact
 
 
 def _latest(histories: Iterable[TickerHistory]) -> list[TickerHistory]:

@@ -229,8 +229,16 @@ def _client(endpoint_url: str, timeout: float) -> Any:
         ignore_configured_endpoint_urls=True,
     )
     try:
-        return session.client("s3", endpoint_url=endpoint_url, config=options)
+        client = session.client("s3", endpoint_url=endpoint_url, config=options)
     except ValueError:
         raise SourceError(
             f"endpoint_url must be an address such as https://files.massive.com, was {endpoint_url!r}"
         ) from None
+    # After AWS's own habit of asking for a bucket's region; a store that redirects each such question too would be
+    # asked without end.
+    client.meta.events.register_last("before-parameter-build.s3", _mark_as_redirected)
+    return client
+
+
+def _mark_as_redirected(context: dict[str, Any], **_: Any) -> None:
+    context.setdefault("s3_redirect", {})["redirected"] = True

@@ -222,6 +222,7 @@ def test_old_versions_are_kept_by_the_tables_own_properties(lake: Lake) -> None:
     assert configuration["delta.deletedFileRetentionDuration"] == "interval 3650 days"
 
 
+@pytest.mark.slow
 def test_versions_survive_a_hundred_commits_and_a_checkpoint(lake: Lake) -> None:
     for price in range(1, 104):
         lake.replace(BARS, bars("2024-02", symbols=("A",), price=price), partitions=["2024-02"], batch_id=str(price))

@@ -203,6 +203,7 @@ def test_what_is_no_file_of_bars_leaves_the_lake(folder: Path, tmp_path: Path, c
     assert state(folder / "home") == before
 
 
+@pytest.mark.slow
 def test_the_same_bytes_under_another_mapping_are_read_by_the_later_one(tmp_path: Path) -> None:
     frame = prices(["ABC"], "2020-01-02", "2020-02-01").drop(columns=["dividend", "split"])
     frame.assign(other=frame["close"].to_numpy(), close=frame["low"].to_numpy()).to_csv(

@@ -114,7 +114,7 @@ def test_a_damaged_snapshot_fails_the_run_and_leaves_the_tables(home: Home) -> N
     assert home.lake.pins(TABLES) == before
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_then_a_second_one_end_like_an_undisturbed_one(home: Home, tmp_path: Path, seed: int) -> None:
     killed = tmp_path / "killed"
     code = (
@@ -137,6 +137,7 @@ def test_a_killed_run_then_a_second_one_end_like_an_undisturbed_one(home: Home, 
     assert [problem for problem in Lake(killed).verify() if problem.severity == "error"] == []
 
 
+@pytest.mark.slow
 def test_dg_launch_gives_the_same_table_for_one_partition_and_a_range(home: Home, tmp_path: Path) -> None:
     launched = tmp_path / "launched"
     env = {

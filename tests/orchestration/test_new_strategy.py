@@ -93,6 +93,7 @@ def test_a_strategy_that_uses_the_next_close_is_refused_on_the_command_line(
     assert Lake(sample_home.path).scan("research/runs").num_rows == 0
 
 
+@pytest.mark.slow
 def test_a_strategy_that_uses_the_next_close_fails_its_blocking_check_in_dagster(
     sample_home: Home, own_strategies: Path
 ) -> None:

@@ -263,6 +263,7 @@ def test_every_night_falls_into_the_window_of_the_morning_after(kept: Home, yaho
         assert morning - FRESH_BY_MORNING.lower_bound_delta < night < morning
 
 
+@pytest.mark.slow
 def test_a_failed_run_leaves_nothing_running_in_mlflow(tmp_path: Path) -> None:
     """A worker is killed inside a run; Dagster's monitor finds it dead; the sensor closes what it left in MLflow."""
     code = (

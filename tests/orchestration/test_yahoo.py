@@ -121,6 +121,7 @@ def test_each_night_adds_its_session_whether_or_not_the_month_changes(
         assert actions == [("ACME", date(2024, 5, 8)), ("BOLT", date(2024, 6, 3))]
 
 
+@pytest.mark.slow
 def test_nights_one_by_one_across_a_split_give_the_bars_of_one_run_over_all_of_them(
     home: Home, yahoo: YahooServer, tmp_path: Path
 ) -> None:
@@ -145,8 +146,10 @@ def test_a_session_still_open_gives_no_bar(home: Home, yahoo: YahooServer) -> No
 @pytest.mark.parametrize(
     ("status", "body", "reason"),
     [
-        pytest.param(200, NO_RESULT, "ACME without any result: suspect, not a delisting", id="empty"),
-        pytest.param(429, b"Too Many Requests", "refused ACME for too many requests", id="429"),
+        pytest.param(
+            200, NO_RESULT, "ACME without any result: suspect, not a delisting", id="empty", marks=pytest.mark.slow
+        ),
+        pytest.param(429, b"Too Many Requests", "refused ACME for too many requests", id="429", marks=pytest.mark.slow),
         pytest.param(200, b"<html>consent</html>", "for ACME is a web page", id="html"),
         pytest.param(404, NOT_FOUND, "ACME: it is misspelt, renamed or delisted", id="delisted"),
     ],

@@ -40,6 +40,7 @@ def start(script: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_four_processes_may_use_a_fresh_folder_first_at_the_same_moment(tmp_path: Path) -> None:
     script = "print(Tracking(home).record(record)); print(Tracking(home).find_key('momentum', key).status)"
     processes = [start(script, str(tmp_path / "new"), key) for key in ("a", "b", "c", "c")]
