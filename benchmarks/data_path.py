@@ -165,7 +165,7 @@ def _settings(folder: Path) -> dict[str, str]:
     return {
         "QUANTLAKE_HOME": str(folder),
         "QUANTLAKE_SOURCES": "synthetic",
-        "QUANTLAKE_START": "2018-01",
+        "QUANTLAKE_START": "2024-06",
         "QUANTLAKE_CONFIG": "",
     }
 
@@ -177,7 +177,7 @@ def _quiet_night(folder: Path, repeats: int) -> list[Row]:
     from orchestration.instance import open_instance
     from orchestration.materialize import materialize
 
-    options = {"synthetic": {"n_symbols": N_SYMBOLS, "begin": "2018-01-01"}}
+    options = {"synthetic": {"n_symbols": N_SYMBOLS, "begin": "2024-06-01"}}
     config = load_settings(options=options)
     definitions = definitions_for(config)
     selection = ["raw/synthetic", BARS, "core/corporate_actions", "core/universe", "features/daily"]
@@ -185,7 +185,7 @@ def _quiet_night(folder: Path, repeats: int) -> list[Row]:
     night = f"{now:%Y-%m}"
     samples = []
     with open_instance(config.home) as instance:
-        materialize(instance, selection, partition_range=("2018-01", night), definitions=definitions)
+        materialize(instance, selection, partition_range=("2024-06", night), definitions=definitions)
         for _ in range(repeats + 1):
             source = get_source("synthetic", options["synthetic"])
             symbols = source.symbols([])

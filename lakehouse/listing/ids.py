@@ -110,16 +110,24 @@ def _by_history(rows: Sequence[Listing]) -> list[list[int]]:
 
 
 def _joined(groups: list[list[int]], rows: Sequence[Listing]) -> list[list[int]]:
-    """Join the groups of each company that follow each other."""
+    """Join the groups of each security and company that follow each other."""
     answer: list[list[int]] = []
+    by_number: defaultdict[int | str, set[int]] = defaultdict(set)
     for group in sorted(groups, key=lambda group: rows[group[0]].start):
-        for before in answer:
-            if _is_one(rows[before[-1]], rows[group[0]]):
-                before += group
-                break
-        else:
-            answer.append(list(group))
+        first = rows[group[0]]
+        likely = {place for number in _numbers(first) for place in by_number[number]}
+        found = next((place for place in sorted(likely) if _is_one(rows[answer[place][-1]], first)), len(answer))
+        if found == len(answer):
+            answer.append([])
+        answer[found] += group
+        for row in group:
+            for number in _numbers(rows[row]):
+                by_number[number].add(found)
     return answer
+
+
+def _numbers(row: Listing) -> list[int | str]:
+    return [number for number in (row.cik, row.figi) if number is not None]
 
 
 def _is_one(earlier: Listing, later: Listing) -> bool:

@@ -148,6 +148,29 @@ def test_a_history_told_again_is_the_later_one_under_the_first_name() -> None:
         ]
 
 
+def test_a_history_told_again_with_a_company_keeps_its_first_name() -> None:
+    plain = {name: told for name, told in META_EVENTS["results"].items() if name != "cik"}
+    bodies = [
+        {"status": "OK", "results": {**results, "composite_figi": "F"}} for results in (plain, META_EVENTS["results"])
+    ]
+    early, late = (
+        answer("ticker_events", body, at) for body, at in zip(bodies, ("2023-01-03", "2023-01-04"), strict=True)
+    )
+    assert {row[0] for row in rows_of(made([*FB, *NEW], early, late))} == {"figi:F"}
+    assert {row[0] for row in rows_of(made([*FB, *NEW], late))} == {"cik:1326801"}
+
+
+def test_a_list_that_runs_late_does_not_give_the_next_company_the_name_of_the_last() -> None:
+    """It still has X as company 1's, three days after the vendor's own word on its end."""
+    bars = traded("X", "2018-01-02", "2018-12-31")
+    late = listed("2018-06-07 23:00", ticker("X", 1, "F1"))
+    later = listed("2018-06-08 23:00", ticker("X", 2, "F2"), ticker("X", 1, "F1", gone="2018-06-04"))
+    assert rows_of(made(bars, late, later)) == [
+        ("cik:1", "X", "2018-01-02", "2018-06-05"),
+        ("cik:2", "X", "2018-06-05", None),
+    ]
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_symbols_of_a_made_up_market_mean_who_has_them_and_names_stay(seed: int) -> None:
     """Securities are renamed, end, and give their symbols to others; lists come every week, bars every day."""

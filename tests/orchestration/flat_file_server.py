@@ -77,6 +77,8 @@ class Pages:
     def __init__(self, server: HTTPServer) -> None:
         self.bodies: dict[str, Any] = {}
         self.url = server.url_for("").rstrip("/")
+        # The server is one for all modules; the one before may have left its answers.
+        server.clear()
         server.expect_request(re.compile(".*")).respond_with_handler(self._answer)
 
     def _answer(self, request: Request) -> Response:
