@@ -1,5 +1,7 @@
 """Raw layer: vendors' answers, kept as they came. One asset an entry of `sources`; the rows are in `raw/snapshots`."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from assets.code_versions import source_version
@@ -7,6 +9,9 @@ from assets.metadata import OWNERS, batch_id
 from assets.partitions import MONTHS, SINGLE_RUN
 from assets.resources import LakeResource, VendorsResource
 from lakehouse.sources.catalogue import entry_of
+
+if TYPE_CHECKING:
+    from lakehouse.snapshots import Snapshot
 
 
 def raw_key(entry: str) -> dg.AssetKey:
@@ -39,16 +44,15 @@ def raw_asset(entry: str) -> dg.AssetsDefinition:
         start, end = month_range(months[0])[0], month_range(months[-1])[1]
         vendor = vendors.source(entry)
         store = lake.open().snapshots
-        kept = []
+        kept: list[Snapshot] = []
         if not named.vendor.is_imported:
             if isinstance(vendor, Remembering):
                 rows = store.find(named.source, vendor.dataset, start, end)
                 # What was lost from the disk is fetched again.
                 vendor = vendor.remembering(row for row in rows if store.path(row["snapshot_id"]).is_file())
             symbols = vendor.symbols(vendors.symbols)
-            for answer in vendor.fetch(symbols, start, end, as_of=vendors.now(), progress=context.log.info):
-                # One by one: what came before a failure is kept, and is not asked for again.
-                kept += store.put([answer])
+            # What came before a failure is kept, and is not asked for again.
+            kept = store.put(vendor.fetch(symbols, start, end, as_of=vendors.now(), progress=context.log.info))
         covering = store.find(named.source, vendor.dataset, start, end)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(batch_id([row["snapshot_id"] for row in covering])[:16]),

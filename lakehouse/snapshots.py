@@ -6,6 +6,7 @@ import datetime as dt
 import errno
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,25 +77,32 @@ class SnapshotStore:
         return snapshots_root(self._lake.home) / snapshot_id[:2] / snapshot_id
 
     def put(self, answers: Iterable[Answer]) -> list[Snapshot]:
-        """Store the answers, add their manifest rows in one commit and return one snapshot an answer.
+        """Store the answers, add their manifest rows and return one snapshot an answer.
 
         The same bytes are one file; the same bytes for the same request are one manifest row, the first, so
         that `known_at` says when they were known first. A file a killed fetch left without a manifest row
-        gets its row. Each answer is on disk before the next is asked for; if asking fails, those that came
-        are recorded and the error goes on.
+        gets its row. Each answer is on disk before the next is asked for. Their rows are committed together, but
+        after a few seconds or some dozens of answers at the latest; if asking fails, those that came are recorded
+        and the error goes on.
         """
         rows: dict[tuple[Any, ...], dict[str, Any]] = {}
         snapshots: list[Snapshot] = []
         known = self._known_keys()
+        recorded_at = time.monotonic()
         try:
             for answer in answers:
                 row = self._store(answer)
                 key = _key(row)
-                is_new = key not in known and key not in rows
+                is_new = key not in known
                 if is_new:
+                    known.add(key)
                     rows[key] = row
                 fields = {name: row[name] for name in ("snapshot_id", "source", "dataset", "symbol", "size")}
                 snapshots.append(Snapshot(**fields, known_at=answer.known_at, was_new=is_new))
+                if len(rows) >= _MOST_UNRECORDED or time.monotonic() - recorded_at > _SECONDS_UNRECORDED:
+                    waiting, rows = rows, {}
+                    self._record(list(waiting.values()))
+                    recorded_at = time.monotonic()
         finally:
             self._record(list(rows.values()))
         return snapshots
@@ -161,6 +169,9 @@ class SnapshotStore:
         self._lake.append_once(MANIFEST, table, batch_id=f"snapshots:{batch_id}")
 
 
+# A commit takes as long as a few answers: each alone would be most of what a night of 500 symbols costs.
+_MOST_UNRECORDED = 64
+_SECONDS_UNRECORDED = 5.0
 REMEDY = "restore the file from a backup, or delete it and fetch the same request again"
 
 
