@@ -15,7 +15,7 @@ from lakehouse.table_schema import TableSchema
 from lakehouse.year_copies import INDEX, MIN_MONTHS, by_year, content_key, has_copies, read_index, write_index
 
 # More rows a group make reading all faster, and reading one symbol slower.
-_ROW_GROUP_ROWS = 16_384
+_ROW_GROUP_ROWS = 8_192
 
 
 def arrange(home: Path, table: TableSchema, *, timeout: float) -> list[str]:

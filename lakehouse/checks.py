@@ -59,7 +59,7 @@ def check_bars(bars: pa.Table, actions: pa.Table, *, exchange: str) -> list[Chec
 
 def keys_unique(table: pa.Table, key: Sequence[str]) -> CheckOutcome:
     """Every key is there once; all rows of a key that is there more often are offenders."""
-    frame = table.select(list(key)).to_pandas()
+    frame = table.select(list(key)).to_pandas(date_as_object=False)
     twice = frame.duplicated(list(key), keep=False)
     rows = frame[twice].sort_values(list(key), kind="stable")
     return _outcome("keys_unique", rows, f"one row for each {', '.join(key)}", blocking=True)
@@ -67,7 +67,7 @@ def keys_unique(table: pa.Table, key: Sequence[str]) -> CheckOutcome:
 
 def positive_prices(bars: pa.Table) -> CheckOutcome:
     """Prices are positive and finite, volume is finite and not negative."""
-    frame = bars.select(["symbol", "session", *PRICES, "volume"]).to_pandas()
+    frame = bars.select(["symbol", "session", *PRICES, "volume"]).to_pandas(date_as_object=False)
     prices = frame[list(PRICES)].to_numpy(dtype=np.float64, na_value=np.nan)
     volume = frame["volume"].to_numpy(dtype=np.float64, na_value=np.nan)
     good = (np.isfinite(prices) & (prices > 0.0)).all(axis=1) & np.isfinite(volume) & (volume >= 0.0)
@@ -76,7 +76,7 @@ def positive_prices(bars: pa.Table) -> CheckOutcome:
 
 def ohlc_order(bars: pa.Table) -> CheckOutcome:
     """Open and close lie in [low, high]; a missing price is no offence here (see positive_prices)."""
-    frame = bars.select(["symbol", "session", *PRICES]).to_pandas()
+    frame = bars.select(["symbol", "session", *PRICES]).to_pandas(date_as_object=False)
     open_, high, low, close = (frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in PRICES)
     bad = (high < np.fmax(open_, close)) | (low > np.fmin(open_, close)) | (high < low)
     return _outcome("ohlc_order", frame[bad], "open and close within low and high", blocking=True)
@@ -84,7 +84,7 @@ def ohlc_order(bars: pa.Table) -> CheckOutcome:
 
 def sessions_on_calendar(bars: pa.Table, *, exchange: str) -> CheckOutcome:
     """Every bar is on a day the exchange trades."""
-    frame = bars.select(["symbol", "session"]).to_pandas()
+    frame = bars.select(["symbol", "session"]).to_pandas(date_as_object=False)
     days = _days(frame["session"])
     return _outcome(
         "sessions_on_calendar",
@@ -98,7 +98,7 @@ def calendar_gaps(bars: pa.Table, *, exchange: str) -> CheckOutcome:
     """No session is missing between a symbol's own first and last bar; offenders are the missing sessions."""
     import pandas as pd
 
-    frame = bars.select(["symbol", "session"]).to_pandas()
+    frame = bars.select(["symbol", "session"]).to_pandas(date_as_object=False)
     days = _days(frame["session"])
     known = _sessions_between(days, exchange)
     frame = frame.assign(at=np.searchsorted(known, days))[np.isin(days, known)]
@@ -129,10 +129,12 @@ def unexplained_jumps(
     """
     import pandas as pd
 
-    frame = bars.select(["symbol", "session", "open", "close"]).to_pandas()
+    frame = bars.select(["symbol", "session", "open", "close"]).to_pandas(date_as_object=False)
     frame = frame.assign(session=_days(frame["session"])).sort_values(["symbol", "session"], kind="stable")
     frame = frame.drop_duplicates(["symbol", "session"]).reset_index(drop=True)
-    split, dividend = _events(frame, actions.select(["symbol", "ex_date", "kind", "value"]).to_pandas())
+    split, dividend = _events(
+        frame, actions.select(["symbol", "ex_date", "kind", "value"]).to_pandas(date_as_object=False)
+    )
     previous = frame.groupby("symbol")["close"].shift().to_numpy(dtype=np.float64)
     opened, closed = (
         (frame[name].to_numpy(dtype=np.float64) * split + dividend) / previous for name in ("open", "close")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from lakehouse.records import OnStep
 from lakehouse.schemas import TableSchema
 
 MAX_ATTEMPTS = 3
+_WRITERS, _MANY = 4, 16
 READER_VERSION = 1
 _UNSUPPORTED = re.compile(r"(?i)unsupported|not supported")
 PROPERTIES = {
@@ -111,13 +113,24 @@ def write_files(
     path: Path, table: TableSchema, parts: Mapping[str | None, pa.Table], on_step: OnStep
 ) -> list[DataFile]:
     """Store each partition's rows as one file, durably; return the files. No reader sees them yet."""
-    files = []
-    for partition, rows in parts.items():
-        file, content = encode(rows, table, partition)
+
+    def write(part: tuple[str | None, pa.Table]) -> DataFile:
+        file, content = encode(part[1], table, part[0])
         target = path / file.path
         make_folder(target.parent)
         store(target, content, on_step=on_step)
-        files.append(file)
+        return file
+
+    if len(parts) < _MANY:
+        files = [write(part) for part in parts.items()]
+    else:
+        # While one waits for the disk another is compressed.
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            waiting = [pool.submit(write, part) for part in parts.items()]
+            try:
+                files = [future.result() for future in waiting]
+            finally:
+                pool.shutdown(cancel_futures=True)
     on_step("files_stored")
     return files
 

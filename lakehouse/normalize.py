@@ -183,6 +183,10 @@ def _winning_source(
     bars: pd.DataFrame, actions: pd.DataFrame, order: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep, for each symbol, the rows of the last source that has bars of it."""
+    sources = bars["source"].unique()
+    if len(sources) == 1:
+        is_told = (actions["source"] == sources[0]) & actions["symbol"].isin(bars["symbol"].unique())
+        return bars, actions[is_told.to_numpy(dtype=bool)]
     rank = bars["source"].map({name: place for place, name in enumerate(order)})
     winner = rank.groupby(bars["symbol"]).max()
     names = winner.map(dict(enumerate(order)))
@@ -280,8 +284,14 @@ def _latest_actions(actions: pd.DataFrame, covered: pd.DataFrame) -> tuple[pd.Da
 def _in_months(frame: pd.DataFrame, column: str, months: Sequence[str]) -> pd.DataFrame:
     for month in months:
         month_range(month)
-    keys = frame[column].dt.strftime("%Y-%m")
-    return frame.assign(month=keys)[keys.isin(list(months)).to_numpy(dtype=bool)].reset_index(drop=True)
+    import pandas as pd
+
+    # A text is made of each month, not of each row.
+    found, code = np.unique(frame[column].to_numpy().astype("datetime64[M]"), return_inverse=True)
+    names = np.datetime_as_string(found).tolist()
+    wanted = np.isin(names, list(months))[code] if names else np.empty(0, dtype=np.bool_)
+    keys = pd.Series(pd.array(names, dtype="str").take(code), index=frame.index)
+    return frame.assign(month=keys)[wanted].reset_index(drop=True)
 
 
 def _bars_table(bars: pd.DataFrame, exchange: str) -> pa.Table:

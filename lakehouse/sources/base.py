@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from engine.errors import nearest
@@ -168,6 +169,12 @@ def empty_bars() -> pd.DataFrame:
 
 def empty_actions() -> pd.DataFrame:
     """Return a frame of actions without rows."""
+    return _no_actions().copy()
+
+
+@cache
+def _no_actions() -> pd.DataFrame:
+    """Made once: most answers hold no action, and an empty frame takes as long as a full one."""
     import pandas as pd
 
     return pd.DataFrame(
