@@ -157,7 +157,7 @@ def _sweep(name: str, make: Make, seeds: Sequence[int], rounds: int) -> Contest:
         "trials",
         limits.sweep,
         rounds=rounds,
-        in_a_row=5,
+        in_a_row=20,
     )
 
 
@@ -291,7 +291,7 @@ def _rankings(make: Make, seeds: Sequence[int]) -> Contest:
         "trials",
         limits.rankings,
         rounds=10,
-        in_a_row=5,
+        in_a_row=10,
     )
 
 

@@ -48,6 +48,7 @@ with open_instance(home) as instance:
 """
 
 
+@pytest.mark.slow
 def test_what_is_stored_is_worked_on_without_a_network_and_a_vendor_is_named(tmp_path: Path) -> None:
     """In a network namespace of its own, which has none; elsewhere with sockets that refuse."""
     unshare = shutil.which("unshare")

@@ -399,6 +399,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_plain_python_and_checked_bounds_give_the_same_bars(tmp_path):
     times, prices, sizes = market(700, seed=9)
     np.save(tmp_path / "trades.npy", np.array([times - OPEN + np.arange(700), prices, sizes]))

@@ -96,6 +96,7 @@ def test_a_fetch_killed_at_any_step_is_adopted_by_the_next(tmp_path: Path, step:
     assert errors(lake) == []
 
 
+@pytest.mark.slow
 def test_killed_at_random_no_acknowledged_write_is_lost_and_none_is_seen_half(tmp_path: Path) -> None:
     lake, acknowledged = Lake(tmp_path / "lake", lock_timeout=1), tmp_path / "acknowledged"
     acknowledged.touch()

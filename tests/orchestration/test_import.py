@@ -215,6 +215,7 @@ def test_the_same_bytes_under_another_mapping_are_read_by_the_later_one(tmp_path
         assert lake.scan("core/daily_bars").column("close").to_pylist() == expected.tolist()
 
 
+@pytest.mark.slow
 def test_an_imported_symbol_takes_the_place_of_the_samples_whole_and_features_follow(
     home: Home, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ def content(lake: Lake) -> dict[str, pa.Table]:
     return {table: lake.scan(table) for table in (*TABLES, "core/universe")}
 
 
+@pytest.mark.slow
 def test_one_month_at_a_time_gives_the_same_tables_as_a_range(home: Home, tmp_path: Path) -> None:
     from tests.homes import open_home
 

@@ -224,6 +224,7 @@ def test_a_night_that_failed_is_made_up_by_the_next(yahoo: YahooServer, kept: Ho
         assert Lake(home.path).verify() == []
 
 
+@pytest.mark.slow
 def test_a_session_published_late_for_one_symbol_is_made_up_in_the_next_month(
     yahoo: YahooServer, kept: Home, tmp_path: Path
 ) -> None:

@@ -138,6 +138,7 @@ def test_answers_end_up_in_their_tables(filled: tuple[Home, dg.Definitions]) -> 
     ]
 
 
+@pytest.mark.slow
 def test_a_second_run_writes_nothing_and_a_later_file_wins(filled: tuple[Home, dg.Definitions]) -> None:
     home, graph = filled
     tables = ["core/daily_bars", "core/minute_bars", "core/universe", "core/series"]

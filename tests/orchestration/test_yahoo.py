@@ -176,6 +176,7 @@ def test_one_bad_answer_fails_the_night_and_takes_nothing_away(
             assert stored(home, symbol) == between("2024-05-01", "2024-05-31")
 
 
+@pytest.mark.slow
 def test_yahoo_beside_imported_files_supplies_its_symbols_whole_in_every_month(home: Home, yahoo: YahooServer) -> None:
     """The month asked for lies before every answer of Yahoo, which supplies the symbol all the same."""
     from assets.answers import daily_snapshots

@@ -157,6 +157,7 @@ def test_the_test_bars_of_a_window_do_not_decide_its_parameters(bench: Bench) ->
     assert after.hash != before.hash
 
 
+@pytest.mark.slow
 def test_runs_replay_to_the_same_hash_after_the_tables_have_moved_on(bench: Bench) -> None:
     spec = load_spec("momentum")
     runs = [bench.backtest(spec), bench.sweep(spec), *bench.windows(spec)[1], bench.report(spec)]
