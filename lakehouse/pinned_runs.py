@@ -61,11 +61,6 @@ def lost_runs(lake: Lake, table: str) -> list[LostRun]:
     return [LostRun(**vars(run), why=text) for run in runs if (text := why[run.version]) is not None]
 
 
-def file_damage(lake: Lake, table: str, file: DataFile) -> str | None:
-    """Return what is wrong with the bytes of a data file; None for one as it was written."""
-    return _damage(lake, table, file)
-
-
 def _why_unreadable(lake: Lake, table: str, version: int, broken: Callable[[DataFile], str | None]) -> str | None:
     from lakehouse.reading import files_at
 
