@@ -16,7 +16,7 @@ from benchmarks.results import Row
 
 FOLDER = Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs" / "performance.md"
-PARTS = ("contests", "cold", "platform")
+PARTS = ("contests", "cold", "threads", "platform")
 log = Console(stderr=True)
 
 
@@ -34,6 +34,11 @@ def main() -> None:
 
         log.print("cold starts")
         rows += cold_starts()
+    if "threads" in options.parts:
+        from benchmarks.scaling import scaling
+
+        log.print("two threads beside one")
+        rows += scaling()
     absent: list[str] = []
     speeds: dict[str, float] = {}
     if "contests" in options.parts:

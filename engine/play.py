@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from engine.decisions import TargetUnits, TargetWeights
 from engine.errors import InputError
 from engine.execution import Execution
 from engine.kernels.bar_loop import bar_loop_nb
-from engine.kernels.checks import is_within_nb
 from engine.kernels.scan import scan_nb
 from engine.kernels.state import (
     HOLDING,
@@ -27,6 +26,7 @@ from engine.kernels.state import (
     N_PASSES,
     QUEUED,
     STATE,
+    UNCOUNTABLE,
     UNPRICED,
     Book,
     Curves,
@@ -164,12 +164,6 @@ class Setting:
         `curves` is room for the account's curves, made where none is given. Raises `InputError` naming a weight
         that has no price to be sized with, or the bar at which there is more money than a float can count.
         """
-        played = self._passed(instructions, capacity, curves)
-        if not _is_countable(played.curves):
-            self._refuse_money(instructions, played)
-        return played
-
-    def _passed(self, instructions: Instructions, capacity: Capacity, curves: Curves | None) -> Played:
         n_bars, n_assets = self.bars.close.shape
         if instructions.policy is not None:
             return instructions.policy.play(self, capacity)
@@ -193,21 +187,19 @@ class Setting:
                 f"a weight needs a price: it must be NaN or 0 before an asset's first bar, "
                 f"was {plan.values[row, asset]} for {at}"
             )
+        if status == UNCOUNTABLE:
+            self.refuse_money(curves)
         return Played(book.state.copy(), book.mark.copy(), _NO_ORDERS if orders is None else orders, records, curves)
 
-    def _refuse_money(self, instructions: Instructions, played: Played) -> None:
-        """Raise the error of the first bar that ends with more money than can be counted, if there is one."""
-        if played.curves.cash.size == 0:
-            # A short pass keeps equity alone: which part of it grew too large takes another one.
-            played = self._passed(instructions, _NOTHING, new_curves(self.bars.n_bars))
-        is_wrong = ~(np.abs(np.array(played.curves)) <= MOST_CCY)
-        if is_wrong.any():
-            bar = int(np.argmax(is_wrong.any(axis=0)))
-            parts = ", ".join(f"{name} {values[bar]:g}" for name, values in played.curves._asdict().items())
-            raise InputError(
-                f"equity, cash and exposure must stay within {MOST_CCY:g} ccy, were {parts} at "
-                f"{instant(self.bars.bar_end[bar])}: sizes, prices, rates or leverage are too large"
-            )
+    def refuse_money(self, curves: Curves) -> NoReturn:
+        """Raise the error of the first bar that ends with more money than can be counted."""
+        is_wrong = ~(np.abs(np.array(curves)) <= MOST_CCY)
+        bar = int(np.argmax(is_wrong.any(axis=0)))
+        parts = ", ".join(f"{name} {values[bar]:g}" for name, values in curves._asdict().items())
+        raise InputError(
+            f"equity, cash and exposure must stay within {MOST_CCY:g} ccy, were {parts} at "
+            f"{instant(self.bars.bar_end[bar])}: sizes, prices, rates or leverage are too large"
+        )
 
     def _play_opens(self, plan: Plan, curves: Curves | None) -> Played | None:
         """Return the state after all bars of one asset, or None where that takes the bar loop.
@@ -229,11 +221,6 @@ class Setting:
             curves,
         )
         return Played(state[0], np.array((mark,)), _NO_ORDERS, _NO_RECORDS, curves) if is_usual else None
-
-
-def _is_countable(curves: Curves) -> bool:
-    """Return whether money is within bounds at every bar. (NumPy's dot would wake threads that cost milliseconds.)"""
-    return is_within_nb(curves.equity, MOST_CCY) and is_within_nb(curves.exposure, MOST_CCY)
 
 
 def no_plan() -> Plan:

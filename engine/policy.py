@@ -39,7 +39,7 @@ from engine.bounds import MOST_MEMORY, MOST_ORDERS
 from engine.errors import InputError
 from engine.jit import is_compiling, kernel_of, user_function
 from engine.kernels.desk import BAR, COUNT, IS_FULL, AccountSeen, BarsSeen, Desk, Seen, new_desk
-from engine.kernels.state import DONE, TOO_MANY_ORDERS, WRONG_ORDER
+from engine.kernels.state import DONE, TOO_MANY_ORDERS, UNCOUNTABLE, WRONG_ORDER
 from engine.policy_faults import fault_text
 from engine.policy_function import plain_function
 from engine.policy_orders import (
@@ -178,6 +178,8 @@ class Policy:
             return None
         if status == WRONG_ORDER:
             raise InputError(f"policy {self.name!r} {fault_text(desk, number, setting.bars, bar)}")
+        if status == UNCOUNTABLE:
+            setting.refuse_money(curves)
         assert status == DONE
         orders = desk.orders[: desk.numbers[COUNT]].copy()
         return Played(book.state.copy(), book.mark.copy(), orders, records, curves)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +26,7 @@ from engine.risk import Risk
 from engine.rules.base import Rule
 from engine.scratch import scratch
 from engine.settings import shown
-from engine.threads import pool_of
+from engine.threads import work_through
 
 Decide = Callable[[Mapping[str, Any]], Any]
 
@@ -128,8 +126,7 @@ class naming:  # noqa: N801
 class Chunks:
     """Runs trials chunk by chunk on threads, reports progress from the calling thread, and stops when asked to.
 
-    Chunks are finished in their order: what is done is always the first trials. A chunk writes to its own rows
-    alone, so that nothing depends on the number of threads.
+    A chunk writes to its own rows alone, so that nothing depends on the number of threads.
     """
 
     n_threads: int
@@ -142,44 +139,12 @@ class Chunks:
         # As many chunks a thread for each of them: a last one alone would keep the others waiting.
         n_chunks = max(-(-n // size), 4 * self.n_threads)
         size = max(n // (-(-n_chunks // self.n_threads) * self.n_threads), 1)
-        chunks = deque((first, min(first + size, n)) for first in range(0, n, size))
-        done = 0
-        if self.n_threads == 1:
-            while chunks and not self._is_stopped():
-                run(*chunks[0])
-                done = chunks.popleft()[1]
-                self._report(before + done)
-            return done
-        is_over = threading.Event()
-        waiting: deque[tuple[int, Future[None]]] = deque()
-        with pool_of(self.n_threads) as pool:
-            try:
-                while chunks or waiting:
-                    while chunks and len(waiting) < 2 * self.n_threads:
-                        if self._is_stopped():
-                            chunks.clear()
-                            break
-                        chunk = chunks.popleft()
-                        waiting.append((chunk[1], pool.submit(_unless, is_over, run, chunk)))
-                    if waiting:
-                        end, future = waiting.popleft()
-                        future.result()
-                        done = end
-                        self._report(before + done)
-            finally:
-                # After an error or Ctrl-C: what waits in the pool ends at once, what runs ends its chunk.
-                is_over.set()
-                wait(future for _, future in waiting)
-        return done
+        chunks = ((first, min(first + size, n)) for first in range(0, n, size))
+        progress = self.progress
+        report = None if progress is None else (lambda done: progress(before + done, self.n_trials))
+        return work_through(chunks, run, self.n_threads, report=report, should_stop=self.should_stop)
 
-    def _report(self, done: int) -> None:
-        if self.progress is not None:
-            self.progress(done, self.n_trials)
-
-    def _is_stopped(self) -> bool:
-        return self.should_stop is not None and bool(self.should_stop())
-
-
-def _unless(is_over: threading.Event, run: Callable[[int, int], None], chunk: tuple[int, int]) -> None:
-    if not is_over.is_set():
-        run(*chunk)
+    def share_out(self, run: Callable[[int, int], None], n: int) -> None:
+        """Run `run(first, end)` over n pieces of preparation, an equal part a thread."""
+        ends = [n * (i + 1) // self.n_threads for i in range(self.n_threads)]
+        work_through(zip([0, *ends[:-1]], ends, strict=True), run, self.n_threads)

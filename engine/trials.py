@@ -17,15 +17,19 @@ from engine.crossing_sweep import Crossings
 from engine.errors import InputError
 from engine.execution import Execution
 from engine.kernels.sweeping import N_SUMS
+from engine.one_asset_sweep import OneAssetSweep
 from engine.panels import Floats, series_of
 from engine.parameter_sets import Combinations, Grid, Parameters, ParameterSets, Rows, rows_of, sets_of
 from engine.result import Result
 from engine.risk import Risk
 from engine.rules.base import Rule
+from engine.rules.crossing import Crossing
+from engine.rules.threshold import Threshold
 from engine.settings import check_function, listed, periods, shown, whole
 from engine.simulation import Decisions
 from engine.sweep_figures import Runs, are_sums_enough, asked_by, checked, figures_of
 from engine.sweeping import Chunks, Study, Trial
+from engine.threshold_sweep import Thresholds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,8 +213,8 @@ def _figures(
     asked = asked_by(names)
     sums = np.full((len(sets), N_SUMS), np.nan)
     n_done = 0
-    if (crossings := Crossings.of(study, trial, sets)) is not None:
-        n_done = crossings.run(asked, run_chunks, sums)
+    if (together := _together(study, trial, sets)) is not None:
+        n_done = together.run(asked, run_chunks, sums)
     else:
 
         def run(first: int, end: int) -> None:
@@ -220,6 +224,16 @@ def _figures(
         n_done = run_chunks(run, len(sets), _chunk_size(study))
     runs = Runs(sums, study.account.cash, study.bars.n_bars, study.periods_per_year)
     return figures_of(names, runs), n_done
+
+
+def _together(study: Study, trial: Trial, sets: ParameterSets) -> OneAssetSweep | None:
+    """Return the sweep of a common rule over one asset that trades at opens alone, or None for any other."""
+    rule = study.rule
+    if not isinstance(rule, Rule) or not trial.setting(rule).trades_at_opens:
+        return None
+    if type(rule) is Crossing:
+        return Crossings(study, trial, sets, rule)
+    return Thresholds(study, trial, sets, rule) if type(rule) is Threshold else None
 
 
 def _chunk_size(study: Study) -> int:

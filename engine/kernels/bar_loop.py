@@ -9,6 +9,7 @@ import numpy as np
 from engine.actions import Events
 from engine.jit import kernel, step
 from engine.kernels.bar import begin_bar_nb, end_trading_nb, trade_inside_nb
+from engine.kernels.checks import is_countable_nb
 from engine.kernels.deciding import decide_nb, release_late_nb
 from engine.kernels.desk import CULPRIT, FAULT, FINE, IS_FULL, Desk, Seen, ask_nb, cancel_due_nb
 from engine.kernels.lifecycle import accept_nb, expire_nb
@@ -25,6 +26,7 @@ from engine.kernels.state import (
     SAME_BAR_CLOSE,
     SAME_CLOSE,
     TOO_MANY_ORDERS,
+    UNCOUNTABLE,
     UNPRICED,
     WRONG_ORDER,
     Book,
@@ -96,7 +98,8 @@ def run_bars_nb(
     """Run all bars and return (DONE, 0, 0).
 
     Or (UNPRICED, bar, asset) of a weight that has no price to be sized with; (WRONG_ORDER, bar, number) of what a
-    policy has asked for in vain, as `Desk` says; (TOO_MANY_ORDERS, bar, 0) where a policy needs more room.
+    policy has asked for in vain, as `Desk` says; (TOO_MANY_ORDERS, bar, 0) where a policy needs more room;
+    (UNCOUNTABLE, 0, 0) where all bars ran and money left its bounds.
     """
     n_bars = market.close.shape[0]
     reset_nb(book, rules)
@@ -154,7 +157,7 @@ def run_bars_nb(
         curves_out.cash[t] = book.state.cash
         curves_out.exposure[t] = exposure
         t += 1
-    return DONE, 0, 0
+    return DONE if is_countable_nb(curves_out) else UNCOUNTABLE, 0, 0
 
 
 @step

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.bounds import LEAST, MOST
-from engine.jit import kernel
-from engine.kernels.state import Floats, Integers
+from engine.bounds import LEAST, MOST, MOST_CCY
+from engine.jit import kernel, step
+from engine.kernels.state import Curves, Floats, Integers
 
 FINE, HAS_GAPS, WRONG = 0, 1, 2
 
@@ -38,10 +38,11 @@ def check_times_nb(times: Integers) -> int:
     return WRONG if n_wrong > 0 else FINE
 
 
-@kernel
-def is_within_nb(values: Floats, most: float) -> bool:
-    """Return whether all of float64[n_bars] are numbers of at most that size."""
+@step
+def is_countable_nb(curves: Curves) -> bool:
+    """Return whether equity and exposure, and so cash, are numbers within bounds at every bar."""
     n_wrong = 0
-    for i in range(values.size):
-        n_wrong += not abs(values[i]) <= most
+    for values in (curves.equity, curves.exposure):
+        for i in range(values.size):
+            n_wrong += not abs(values[i]) <= MOST_CCY
     return n_wrong == 0

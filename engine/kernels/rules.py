@@ -221,12 +221,44 @@ def crossing_events_nb(
 def events_nb(quick: Floats, calm: Floats, is_on: np.ndarray, bar_out: Integers, row_out: Integers) -> int:
     """Write the bars at which one series rises above another, or no longer is; return how many.
 
+    `is_on` uint8[n_bars up to whole eights] is zero behind the last bar.
+    """
+    for t in range(quick.size):
+        is_on[t] = quick[t] > calm[t]
+    return changes_nb(is_on, quick.size, bar_out, row_out)
+
+
+@step
+def threshold_events_nb(
+    prices: Floats,
+    lookback: int,
+    enter: float,
+    leave: float,
+    is_on: np.ndarray,
+    bar_out: Integers,
+    row_out: Integers,
+) -> int:
+    """Write the bars at which the change of one asset without gaps passes `enter`, then `leave`; return how many.
+
+    `is_on` uint8[n_bars up to whole eights] is zero behind the last bar.
+    """
+    now = False
+    for t in range(min(lookback, prices.size)):
+        is_on[t] = 0
+    for t in range(lookback, prices.size):
+        change = prices[t] / prices[t - lookback] - 1.0
+        now = change > enter or (now and not change < leave)
+        is_on[t] = now
+    return changes_nb(is_on, prices.size, bar_out, row_out)
+
+
+@step
+def changes_nb(is_on: np.ndarray, n_bars: int, bar_out: Integers, row_out: Integers) -> int:
+    """Write the bars at which a switch, off before the first, turns on (1) or off (0); return how many.
+
     Eight bars are looked at together: what has not changed since the bar before is a byte of zeros in their word.
     `is_on` is zero behind the last bar.
     """
-    n_bars = quick.size
-    for t in range(n_bars):
-        is_on[t] = quick[t] > calm[t]
     words = is_on.view(np.uint64)
     n, before = 0, np.uint64(0)
     for i in range(words.size):

@@ -21,7 +21,7 @@ SAME_BAR, NEXT_BAR, AFTER_MARKET = 0, 1, 2
 OPENING, IN_BAR, CLOSING, BAR_END, SAME_BAR_CLOSE = range(5)
 
 # Ends of the bar loop.
-DONE, UNPRICED, TOO_MANY_ORDERS, WRONG_ORDER = range(4)
+DONE, UNPRICED, TOO_MANY_ORDERS, WRONG_ORDER, UNCOUNTABLE = range(5)
 
 # What impact is measured by, before the bar.
 LIQUIDITY = np.dtype([("sigma", np.float64), ("adv", np.float64)])  # deviation of returns, mean volume

@@ -2,7 +2,8 @@
 
 What it computes is what `bar_loop_nb` does, operation by operation, and so to the last bit. It knows no gaps, no
 corporate actions, no orders, levels of risk, financing, margin, impact, participation or latency, and gives up where
-costs bend in a way that only the search of the bar loop resolves; the caller then takes that one.
+costs bend in a way that only the search of the bar loop resolves, and where money leaves its bounds; the caller then
+takes that one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from engine.jit import kernel, step
 from engine.kernels.book import NOISE, round_to_lots_nb, without_noise_nb
 from engine.kernels.cash import DUST
+from engine.kernels.checks import is_countable_nb
 from engine.kernels.fees import commission_due_nb, sale_fees_nb
 from engine.kernels.state import REJECT, Curves, Floats, Integers, Rules
 from engine.kernels.targets import order_quantity_nb
@@ -38,7 +40,8 @@ def opens_loop_nb(
     bars : int64[n_events], decided at; rows : int64[n_events], their places in float64[n_rows] `values`
     states : STATE[1], modified in place, as are those curves that are not empty
     """
-    return opens_nb(open_, close, bars, rows, values, bars.size, is_weight, rules, states[0], curves_out)
+    is_usual, mark = opens_nb(open_, close, bars, rows, values, bars.size, is_weight, rules, states[0], curves_out)
+    return is_usual and is_countable_nb(curves_out), mark
 
 
 @step

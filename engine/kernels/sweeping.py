@@ -1,4 +1,4 @@
-"""Many runs of which only sums are kept: what figures are made of, and sweeps of the crossing rule."""
+"""Many runs of which only sums are kept: what figures are made of, and sweeps of rules over one asset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.jit import kernel, step
-from engine.kernels.rules import events_nb
+from engine.kernels.rules import events_nb, threshold_events_nb
 from engine.kernels.state import Curves, Floats, Integers, Rules
 from engine.kernels.statistics import (
     drawdown_nb,
@@ -133,24 +133,70 @@ def crossing_sweep_nb(
 
     `is_done_out` is bool[n_trials]; `room` is modified in place.
     """
-    state, values = room.states[0], room.values
-    values[0] = 0.0
     for trial in range(pairs.fast.size):
         quick, calm = pairs.means[pairs.fast[trial]], pairs.means[pairs.slow[trial]]
         n_events = events_nb(quick, calm, room.is_on, room.bars, room.rows)
-        values[1] = pairs.held[trial]
-        is_usual, _ = opens_nb(
-            open_,
+        is_done_out[trial] = run_events_nb(
+            open_, close, n_events, pairs.held[trial], pairs.is_weight[trial], rules, asked, room, sums_out[trial]
+        )
+
+
+class Changes(NamedTuple):
+    """Trials of the threshold rule: one value a trial, [n_trials]."""
+
+    lookback: Integers
+    enter: Floats
+    leave: Floats
+    held: Floats  # units, or weight, from where a change is above `enter` until it is below `leave`
+    is_weight: np.ndarray
+
+
+@kernel
+def threshold_sweep_nb(
+    open_: Floats,
+    close: Floats,
+    changes: Changes,
+    rules: Rules,
+    asked: int,
+    room: Room,
+    is_done_out: np.ndarray,
+    sums_out: Floats,
+) -> None:
+    """Run all trials over one asset, as `crossing_sweep_nb` does."""
+    for trial in range(changes.lookback.size):
+        n_events = threshold_events_nb(
             close,
+            changes.lookback[trial],
+            changes.enter[trial],
+            changes.leave[trial],
+            room.is_on,
             room.bars,
             room.rows,
-            values,
-            n_events,
-            pairs.is_weight[trial],
-            rules,
-            state,
-            room.curves,
         )
-        is_done_out[trial] = is_usual
-        if is_usual:
-            write_sums_nb(room.curves, state, rules.cash, asked, room.returns, room.lanes, sums_out[trial])
+        is_done_out[trial] = run_events_nb(
+            open_, close, n_events, changes.held[trial], changes.is_weight[trial], rules, asked, room, sums_out[trial]
+        )
+
+
+@step
+def run_events_nb(
+    open_: Floats,
+    close: Floats,
+    n_events: int,
+    held: float,
+    is_weight: bool,
+    rules: Rules,
+    asked: int,
+    room: Room,
+    sums_out: Floats,
+) -> bool:
+    """Run the first events of `room`, at which `held` is entered (row 1) or left (row 0), and write the run's sums.
+
+    Return whether that was possible.
+    """
+    state, values = room.states[0], room.values
+    values[0], values[1] = 0.0, held
+    is_usual, _ = opens_nb(open_, close, room.bars, room.rows, values, n_events, is_weight, rules, state, room.curves)
+    if is_usual:
+        write_sums_nb(room.curves, state, rules.cash, asked, room.returns, room.lanes, sums_out)
+    return is_usual

@@ -21,6 +21,7 @@ ALONE = random_bars(np.random.default_rng(8), 400, 1)
 GRID = [{"lookback": lookback, "gross": gross} for lookback in (5, 20, 60) for gross in (0.5, 1.0, 1.5)]
 SETTINGS = {"account": Account(cash=50_000.0), "costs": Costs(commission_bps=2.0, commission_min=1.0)}
 PAIRS = {"fast": range(2, 9), "slow": range(10, 40, 4)}
+LEVELS = {"lookback": (1, 4, 25, 500), "enter": (-0.01, 0.0, 0.06), "leave": (-0.3, -0.05, -0.01)}
 
 
 def decide(parameters):
@@ -59,8 +60,9 @@ def test_all_figures_of_a_result_may_be_asked_for():
     assert set(DEFAULT) < set(all_names())
 
 
+@pytest.mark.parametrize("kind", [Crossing, Threshold])
 @pytest.mark.parametrize("seed", range(40))
-def test_sweep_of_crossings_is_single_runs_to_the_last_bit(seed):
+def test_sweep_over_one_asset_is_single_runs_to_the_last_bit(kind, seed):
     rng = np.random.default_rng(seed)
     bars = random_bars(rng, int(rng.integers(30, 300)), 1, tick=float(rng.choice([0.0, 0.5])))
     settings = {
@@ -73,8 +75,8 @@ def test_sweep_of_crossings_is_single_runs_to_the_last_bit(seed):
         "execution": Execution(lot_size=float(rng.choice([0.0, 1.0]))),
         "periods_per_year": 300.0,
     }
-    rule = Crossing(units=100.0) if rng.random() < 0.5 else Crossing(weight=float(rng.choice([0.5, 1.0, -0.5])))
-    trials = sweep(bars, rule, PAIRS, **settings)
+    rule = kind(units=100.0) if rng.random() < 0.5 else kind(weight=float(rng.choice([0.5, 1.0, -0.5])))
+    trials = sweep(bars, rule, PAIRS if kind is Crossing else LEVELS, **settings)
     assert_are_single_runs(trials, lambda row: simulate(bars, rule.with_parameters(row), **settings))
     decided = [rule.with_parameters(row).decisions(bars) for row in trials.parameters]
     as_targets = sweep(bars, lambda row: decided[trials.parameters.index(row)], trials.parameters, **settings)
@@ -82,6 +84,7 @@ def test_sweep_of_crossings_is_single_runs_to_the_last_bit(seed):
         np.testing.assert_array_equal(values, as_targets.metrics[name])
 
 
+@pytest.mark.parametrize(("rule", "grid"), [(Crossing(units=100), PAIRS), (Threshold(units=100), LEVELS)], ids=repr)
 @pytest.mark.parametrize(
     "more",
     [
@@ -95,9 +98,8 @@ def test_sweep_of_crossings_is_single_runs_to_the_last_bit(seed):
     ],
     ids=repr,
 )
-def test_crossings_that_take_the_bar_loop_are_single_runs_too(more):
-    rule = Crossing(units=100)
-    trials = sweep(ALONE, rule, PAIRS, **more)
+def test_trials_that_take_the_bar_loop_are_single_runs_too(rule, grid, more):
+    trials = sweep(ALONE, rule, grid, **more)
     assert_are_single_runs(trials, lambda row: simulate(ALONE, rule.with_parameters(row), **more))
 
 

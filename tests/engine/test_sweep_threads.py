@@ -58,7 +58,8 @@ def test_progress_is_told_in_order_by_the_calling_thread(name, n_threads):
     assert {total for _, total in seen} == {trials.n}
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     assert seen[-1][0] == trials.n
-    assert len(seen) >= 4
+    # Other threads may have done several chunks since the last report.
+    assert len(seen) >= (4 if n_threads == 1 else 2)
     assert threads == {threading.get_ident()}
 
 
