@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from lakehouse import log, year_copies
 from lakehouse.commit import live_files, open_table
 from lakehouse.errors import CorruptTable, LakeError
+from lakehouse.known_files import known_files
+from lakehouse.lake import NEVER_WRITTEN
 from lakehouse.parquet import DataFile, dataset, has_shared_partition, ordered
 from lakehouse.paths import table_path
 from lakehouse.remedies import file_remedy
@@ -111,8 +113,14 @@ def _spans(counts: Iterable[tuple[Any, int]]) -> Iterator[tuple[Any, Any]]:
 
 def files_at(path: Path, table: TableSchema, version: int | None) -> list[DataFile]:
     """Return the data files of a version in reading order; none for a table never written or version -1."""
-    delta = None if version == -1 else open_table(path, table.name, version)
-    return [] if delta is None else ordered(live_files(delta, table))
+    if version == NEVER_WRITTEN:
+        return []
+
+    def read() -> list[DataFile]:
+        delta = open_table(path, table.name, version)
+        return [] if delta is None else ordered(live_files(delta, table))
+
+    return known_files(path, version, read)
 
 
 def contents(home: Path, table: TableSchema, *, version: int | None) -> dict[str | None, tuple[str, ...]]:
