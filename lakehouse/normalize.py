@@ -101,8 +101,10 @@ def normalize(
     told = [(row, parsed.bars) for row, parsed in given]
     if most_bad_rows is not None:
         told += [(row, parsed.bad) for row, parsed in given if parsed.bad is not None]
-    bars = _stack([_with_origin(row, frame, order) for row, frame in told], empty_bars())
-    actions = _stack([_with_origin(row, parsed.actions, order) for row, parsed in given], empty_actions())
+    for row, _ in given:
+        _check_known(row, order)
+    bars = _with_origins(told, empty_bars())
+    actions = _with_origins([(row, parsed.actions) for row, parsed in given], empty_actions())
     if symbols is not None:
         bars, actions = (frame[frame["symbol"].isin(list(symbols))] for frame in (bars, actions))
     _check_symbols(pd.concat([bars["symbol"], actions["symbol"]]).unique())
@@ -132,10 +134,9 @@ def normalize(
     )
 
 
-def _with_origin(row: Mapping[str, Any], frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+def _check_known(row: Mapping[str, Any], order: Sequence[str]) -> None:
     if row["source"] not in order:
         raise SourceError(f"snapshot {row['snapshot_id']} is of source {row['source']!r}; known: {', '.join(order)}")
-    return frame.assign(**_origin(row))
 
 
 def _origin(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,16 +152,16 @@ def _origin(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stack(frames: Sequence[pd.DataFrame], empty: pd.DataFrame) -> pd.DataFrame:
+def _with_origins(told: Sequence[tuple[Mapping[str, Any], pd.DataFrame]], empty: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of all frames as one, each with its snapshot; a column is made once, not for each frame."""
     import pandas as pd
 
-    full = [frame for frame in frames if len(frame)]
-    if full:
-        return pd.concat(full, ignore_index=True)
-    return empty.assign(
-        source=pd.Series(dtype="str"),
-        snapshot_id=pd.Series(dtype="str"),
-        snapshot_known_at=pd.Series(dtype="datetime64[us, UTC]"),
+    full = [(_origin(row), frame) for row, frame in told if len(frame)]
+    rows = pd.concat([frame for _, frame in full], ignore_index=True) if full else empty
+    place = np.repeat(np.arange(len(full)), [len(frame) for _, frame in full])
+    types = {"source": "str", "snapshot_id": "str", "snapshot_known_at": "datetime64[us, UTC]"}
+    return rows.assign(
+        **{name: pd.array([origin[name] for origin, _ in full], dtype=kind).take(place) for name, kind in types.items()}
     )
 
 
