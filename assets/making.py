@@ -25,8 +25,8 @@ DAILY = (QUARANTINE, BARS, ACTIONS)
 """The tables made together of the daily answers, in the order they are written: no bar goes before it is known why."""
 
 NORMALIZE_VERSION = code_version(
-    "lakehouse/normalize.py", "lakehouse/bar_rules.py", "lakehouse/actions.py", "lakehouse/calendar.py",
-    "lakehouse/sources",
+    "lakehouse/normalize.py", "lakehouse/winning.py", "lakehouse/bar_rules.py", "lakehouse/actions.py",
+    "lakehouse/calendar.py", "lakehouse/sources",
 )  # fmt: skip
 UNIVERSE_VERSION = code_version("lakehouse/universe.py", "lakehouse/gather.py", "lakehouse/sources")
 GATHER_VERSION = code_version("lakehouse/gather.py", "lakehouse/sources")

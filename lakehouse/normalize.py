@@ -2,15 +2,7 @@
 
 Nothing here looks at a clock: the same parts give the same tables, row for row.
 
-Which row wins, where several tell of the same symbol:
-
-1. between sources, the last listed one that has bars of the symbol wins the symbol whole, so that one history
-   never mixes two vendors;
-2. within a source, the snapshot known later wins the (symbol, session), and an action on an ex-date that a
-   later snapshot covers stands only if that snapshot still has it. Only an answer that could have carried the
-   action covers it: one of bars and actions the days of its own bars, one of actions alone the days it was
-   asked for, where all of it is there. An answer of bars alone says nothing about actions;
-3. a bar that breaks a rule wins nothing: the last good one the source gave for the session stays.
+Which row wins, where several tell of the same symbol, `lakehouse.winning` says.
 
 When a row is known: a bar at its session's close; an action at the open of its ex-date's session. Splits and
 dividends are announced earlier, but no source here says when, and the open is when nobody can still be
@@ -30,15 +22,12 @@ from lakehouse.bar_rules import N_SAMPLE, broken_rules, check_share, first_reaso
 from lakehouse.calendar import month_range, session_close, session_from, session_open
 from lakehouse.errors import BadName, BadRows, SourceError
 from lakehouse.schemas import TABLES
-from lakehouse.sources.answered import asked_symbols, covered_days, covered_kinds
 from lakehouse.sources.base import Parsed, check_symbol, empty_actions, empty_bars
+from lakehouse.winning import coverage, latest_actions, latest_bars, winning_source, with_origins
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-_ORIGIN = ("source", "snapshot_id", "snapshot_known_at")
-_Part = tuple[Mapping[str, Any], Parsed]
 
 
 @dataclass(frozen=True)
@@ -103,15 +92,15 @@ def normalize(
         told += [(row, parsed.bad) for row, parsed in given if parsed.bad is not None]
     for row, _ in given:
         _check_known(row, order)
-    bars = _with_origins(told, empty_bars())
-    actions = _with_origins([(row, parsed.actions) for row, parsed in given], empty_actions())
+    bars = with_origins(told, empty_bars())
+    actions = with_origins([(row, parsed.actions) for row, parsed in given], empty_actions())
     if symbols is not None:
         bars, actions = (frame[frame["symbol"].isin(list(symbols))] for frame in (bars, actions))
     _check_symbols(pd.concat([bars["symbol"], actions["symbol"]]).unique())
-    bars, actions = _winning_source(bars, actions, order)
-    covered = _coverage(given, bars, actions)
+    bars, actions = winning_source(bars, actions, order)
+    covered = coverage(given, bars, actions)
     bars, n_twice = _once_an_answer(bars)
-    actions, n_withdrawn = _latest_actions(actions, covered)
+    actions, n_withdrawn = latest_actions(actions, covered)
     bars = _in_months(bars, "session", months)
     actions = _in_months(actions, "ex_date", months)
     bars, bad, n_off = _usable_bars(bars, exchange, off_calendar, most_bad_rows)
@@ -139,32 +128,6 @@ def _check_known(row: Mapping[str, Any], order: Sequence[str]) -> None:
         raise SourceError(f"snapshot {row['snapshot_id']} is of source {row['source']!r}; known: {', '.join(order)}")
 
 
-def _origin(row: Mapping[str, Any]) -> dict[str, Any]:
-    import pandas as pd
-
-    known_at = pd.Timestamp(row["known_at"])
-    if known_at.tzinfo is None:
-        known_at = known_at.tz_localize("UTC")  # the manifest's times are UTC
-    return {
-        "source": str(row["source"]),
-        "snapshot_id": str(row["snapshot_id"]),
-        "snapshot_known_at": known_at.tz_convert("UTC").as_unit("us"),
-    }
-
-
-def _with_origins(told: Sequence[tuple[Mapping[str, Any], pd.DataFrame]], empty: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of all frames as one, each with its snapshot; a column is made once, not for each frame."""
-    import pandas as pd
-
-    full = [(_origin(row), frame) for row, frame in told if len(frame)]
-    rows = pd.concat([frame for _, frame in full], ignore_index=True) if full else empty
-    place = np.repeat(np.arange(len(full)), [len(frame) for _, frame in full])
-    types = {"source": "str", "snapshot_id": "str", "snapshot_known_at": "datetime64[us, UTC]"}
-    return rows.assign(
-        **{name: pd.array([origin[name] for origin, _ in full], dtype=kind).take(place) for name, kind in types.items()}
-    )
-
-
 def _check_symbols(found: Iterable[Any]) -> None:
     rows = []
     for symbol in found:
@@ -178,22 +141,6 @@ def _check_symbols(found: Iterable[Any]) -> None:
             rule="usable_symbols",
             rows=rows[:N_SAMPLE],
         )
-
-
-def _winning_source(
-    bars: pd.DataFrame, actions: pd.DataFrame, order: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep, for each symbol, the rows of the last source that has bars of it."""
-    sources = bars["source"].unique()
-    if len(sources) == 1:
-        is_told = (actions["source"] == sources[0]) & actions["symbol"].isin(bars["symbol"].unique())
-        return bars, actions[is_told.to_numpy(dtype=bool)]
-    rank = bars["source"].map({name: place for place, name in enumerate(order)})
-    winner = rank.groupby(bars["symbol"]).max()
-    names = winner.map(dict(enumerate(order)))
-    kept_bars = bars[rank.to_numpy() == bars["symbol"].map(winner).to_numpy()]
-    kept_actions = actions[(actions["symbol"].map(names) == actions["source"]).to_numpy(dtype=bool)]
-    return kept_bars, kept_actions
 
 
 def _once_an_answer(bars: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -222,64 +169,18 @@ def _usable_bars(
     n_off = 0
     if off_calendar == "drop":
         is_session = ~broken["sessions_on_calendar"]
-        n_off = len(_latest(bars[~is_session]))
+        n_off = len(latest_bars(bars[~is_session]))
         bars = bars[is_session].reset_index(drop=True)
         broken = {rule: mask[is_session] for rule, mask in broken.items()}
     reasons = first_reasons(broken)
-    last = _latest(bars)
+    last = latest_bars(bars)
     places = last.index.to_numpy()
     if most_bad_rows is None:
         refuse(last, {rule: mask[places] for rule, mask in broken.items()}, exchange)
     else:
         check_share(last, reasons[places], most_bad_rows)
-    good = _latest(bars[reasons == None])  # noqa: E711 - elementwise
+    good = latest_bars(bars[reasons == None])  # noqa: E711 - elementwise
     return good.reset_index(drop=True), quarantined(last, reasons[places]), n_off
-
-
-def _latest(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each (symbol, session), the row of the snapshot known last."""
-    ordered = bars.sort_values(["symbol", "session", "snapshot_known_at", "snapshot_id"], kind="stable")
-    return ordered.drop_duplicates(["symbol", "session"], keep="last")
-
-
-def _coverage(given: Sequence[_Part], bars: pd.DataFrame, actions: pd.DataFrame) -> pd.DataFrame:
-    """Return which actions each snapshot would have: by symbol and kind, with ex-dates in (first, last].
-
-    `is_apart` marks answers of actions alone, of which several, known at one time, may tell one story.
-    """
-    import pandas as pd
-
-    spans = bars.groupby(["symbol", *_ORIGIN], sort=True)["session"].agg(first="min", last="max").reset_index()
-    told = [{**_origin(row), "kind": kind} for row, _ in given for kind in covered_kinds(row)]
-    kinds = pd.DataFrame(told, columns=[*_ORIGIN, "kind"]).drop_duplicates()
-    none = spans.iloc[:0].assign(kind=pd.Series(dtype="str"))
-    spans = spans.merge(kinds, on=list(_ORIGIN)) if len(kinds) else none
-    apart = [
-        {**_origin(row), "symbol": symbol, "kind": kind, "first": first, "last": last}
-        for row, parsed in given
-        if (days := covered_days(row, len(parsed.actions))) is not None
-        for first, last in [(pd.Timestamp(days[0]) - pd.Timedelta(days=1), pd.Timestamp(days[1]))]
-        for symbol in (asked_symbols(row) or actions["symbol"].unique().tolist())
-        for kind in covered_kinds(row)
-    ]
-    spans = spans.assign(is_apart=False)
-    return pd.concat([spans, pd.DataFrame(apart).assign(is_apart=True)], ignore_index=True) if apart else spans
-
-
-def _latest_actions(actions: pd.DataFrame, covered: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Keep the actions of the latest snapshot that covers their ex-date, and count what it withdrew."""
-    key = ["symbol", "ex_date", "kind"]
-    ordered = actions.sort_values([*key, "snapshot_known_at", "snapshot_id"], kind="stable")
-    latest = ordered.drop_duplicates(key, keep="last").reset_index(drop=True)
-    pairs = latest.reset_index(names="row").merge(covered, on=["symbol", "kind", "source"], suffixes=("", "_other"))
-    newer = (pairs["snapshot_known_at_other"] > pairs["snapshot_known_at"]) | (
-        (pairs["snapshot_known_at_other"] == pairs["snapshot_known_at"])
-        & (pairs["snapshot_id_other"] > pairs["snapshot_id"])
-        & ~pairs["is_apart"].astype(bool)
-    )
-    inside = (pairs["first"] < pairs["ex_date"]) & (pairs["ex_date"] <= pairs["last"])
-    withdrawn = pairs.loc[newer & inside, "row"].unique()
-    return latest.drop(index=withdrawn).reset_index(drop=True), len(withdrawn)
 
 
 def _in_months(frame: pd.DataFrame, column: str, months: Sequence[str]) -> pd.DataFrame:
