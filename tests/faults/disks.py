@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,7 +25,7 @@ def small_disk(folder: Path, n_kib: int) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        _unmount(folder)
 
 
 @contextlib.contextmanager
@@ -34,7 +36,18 @@ def read_only(folder: Path) -> Iterator[None]:
         _mount("-o", "remount,ro,bind", str(folder))
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        _unmount(folder)
+
+
+def _unmount(folder: Path) -> None:
+    # Arrow's threads close what they read a moment after the rows are there.
+    for _ in range(50):
+        done = subprocess.run(["umount", str(folder)], capture_output=True, text=True)
+        if not done.returncode:
+            return
+        gc.collect()
+        time.sleep(0.1)
+    raise OSError(done.stderr)
 
 
 def _mount(*arguments: str) -> None:
