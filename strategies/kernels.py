@@ -9,7 +9,7 @@ from engine.jit import kernel, step
 
 
 @kernel
-def ema_nb(values: NDArray[np.float64], n: int, out: NDArray[np.float64]) -> None:
+def ema_nb(values: NDArray[np.float64], n: int, average: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     """Fill `out` with exponential averages of each column.
 
     Missing values leave the average where it was and show NaN; the first n - 1 valid values show NaN too.
@@ -18,21 +18,20 @@ def ema_nb(values: NDArray[np.float64], n: int, out: NDArray[np.float64]) -> Non
     ----------
     values : float64[n_bars, n_assets]
     n : int, span in bars
+    average : float64[2, n_assets], zeros; modified in place: the averages, and how many values each was made of
     out : float64[n_bars, n_assets], modified in place
     """
-    n_bars, n_assets = values.shape
     weight = 2.0 / (n + 1.0)
-    for j in range(n_assets):
-        average = 0.0
-        n_seen = 0
-        for t in range(n_bars):
-            value = values[t, j]
-            if np.isnan(value):
-                out[t, j] = np.nan
-                continue
-            average = value if n_seen == 0 else average + weight * (value - average)
-            n_seen += 1
-            out[t, j] = average if n_seen >= n else np.nan
+    mean, n_seen = average[0], average[1]
+    for t in range(values.shape[0]):
+        row, shown = values[t], out[t]
+        for j in range(row.size):
+            value = row[j]
+            is_there = value == value
+            moved = value if n_seen[j] == 0.0 else mean[j] + weight * (value - mean[j])
+            mean[j] = moved if is_there else mean[j]
+            n_seen[j] += is_there
+            shown[j] = mean[j] if is_there and n_seen[j] >= n else np.nan
 
 
 @kernel

@@ -122,7 +122,7 @@ class Panel(Elementwise):
 
         def make() -> Values:
             result = np.empty(self._values.shape)
-            ema_nb(self._floats, n, result)
+            ema_nb(self._floats, n, np.zeros((2, *result.shape[1:])), result)
             return result
 
         return self._remembered("ema", n, make)

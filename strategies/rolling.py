@@ -19,40 +19,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def _in_blocks(values: Floats, n: int) -> Floats:
-    """Return the values as [n_blocks, n, n_assets]; the bars missing from the last block are NaN."""
-    n_bars, n_assets = values.shape
-    n_blocks = -(-n_bars // n)
-    blocks = np.full((n_blocks * n, n_assets), np.nan)
-    blocks[:n_bars] = values
-    return blocks.reshape(n_blocks, n, n_assets)
-
-
-def _join(head: Floats, tail: Floats, combine: np.ufunc, n_bars: int) -> Floats:
-    """Return the windows' results from running results in blocks: `head` forwards, `tail` backwards."""
-    _, n, n_assets = head.shape
-    result = np.full((n_bars, n_assets), np.nan)
-    heads = head.reshape(-1, n_assets)[n - 1 : n_bars]
-    tails = tail.reshape(-1, n_assets)[: n_bars - n + 1]
-    result[n - 1 :] = combine(tails, heads)
-    result[n - 1 :: n] = heads[::n]  # here the window is the block itself
-    return result
-
-
-def _scan(values: Floats, n: int, combine: np.ufunc) -> Floats:
-    if n > len(values):
-        return np.full(values.shape, np.nan)
-    if n == 1:
-        return values.copy()
-    blocks = _in_blocks(values, n)
-    head = combine.accumulate(blocks, axis=1)
-    tail = combine.accumulate(blocks[:, ::-1], axis=1)[:, ::-1]
-    return _join(head, tail, combine, len(values))
-
-
 def rolling_sum(values: Floats, n: int) -> Floats:
     """Return the sum of the last n values; the rounding error is that of adding n values one by one."""
-    return _scan(values, n, np.add)
+    from strategies.rolling_kernels import rolling_sum_nb
+
+    out = np.empty(values.shape)
+    rolling_sum_nb(values, n, _scratch(values, n), out)
+    return out
 
 
 def rolling_mean(values: Floats, n: int) -> Floats:
@@ -62,12 +35,20 @@ def rolling_mean(values: Floats, n: int) -> Floats:
 
 def rolling_min(values: Floats, n: int) -> Floats:
     """Return the smallest of the last n values."""
-    return _scan(values, n, np.minimum)
+    return _extreme(values, n, -1.0)
 
 
 def rolling_max(values: Floats, n: int) -> Floats:
     """Return the largest of the last n values."""
-    return _scan(values, n, np.maximum)
+    return _extreme(values, n, 1.0)
+
+
+def _extreme(values: Floats, n: int, sign: float) -> Floats:
+    from strategies.rolling_kernels import rolling_extreme_nb
+
+    out = np.empty(values.shape)
+    rolling_extreme_nb(values, n, sign, _scratch(values, n), out)
+    return out
 
 
 def rolling_std(values: Floats, n: int, ddof: int) -> Floats:
@@ -77,26 +58,16 @@ def rolling_std(values: Floats, n: int, ddof: int) -> Floats:
     million costs no digits, a constant window gives exactly 0.0, and the subtraction of squares loses at most
     log10(n) digits.
     """
-    n_bars = len(values)
-    if n > n_bars:
-        return np.full(values.shape, np.nan)
-    blocks = _in_blocks(values, n)
-    own_first = blocks[:, :1]
-    next_first = np.full_like(own_first, np.nan)
-    next_first[:-1] = own_first[1:]
-    with np.errstate(invalid="ignore", over="ignore"):
-        head, tail = blocks - own_first, (blocks - next_first)[:, ::-1]
-        total, squares = (
-            _join(
-                np.add.accumulate(function(head), axis=1),
-                np.add.accumulate(function(tail), axis=1)[:, ::-1],
-                np.add,
-                n_bars,
-            )
-            for function in (np.positive, np.square)
-        )
-        variance = (squares - total * total / n) / (n - ddof)
-        return np.sqrt(np.maximum(variance, 0.0))
+    from strategies.rolling_kernels import rolling_variance_nb
+
+    out = np.empty(values.shape)
+    rolling_variance_nb(values, n, ddof, _scratch(values, n + 1), _scratch(values, n + 1), out)
+    return np.sqrt(out)
+
+
+def _scratch(values: Floats, n: int) -> Floats:
+    """Return room for n rows; of a window longer than there are bars no row is looked at."""
+    return np.empty((min(n, len(values) + 1), values.shape[1]))
 
 
 def rolling_apply(values: Floats, n: int, function: Callable[[Floats], Floats]) -> Floats:

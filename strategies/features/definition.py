@@ -29,6 +29,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _OURS = ("strategies", "engine")
 FOUNDATION = (
     *("strategies/window.py", "strategies/panel.py", "strategies/elementwise.py", "strategies/rolling.py"),
+    "strategies/rolling_kernels.py",
     *("strategies/crosssection.py", "strategies/total_return.py", "strategies/kernels.py", "strategies/closed.py"),
     *("engine/bars.py", "engine/actions.py", "engine/panels.py", "engine/jit.py"),
 )
