@@ -22,7 +22,7 @@ from lakehouse.snapshots import Answer
 from lakehouse.sources.alpaca_actions import parse_actions
 from lakehouse.sources.alpaca_bars import CRYPTO, parse_bars
 from lakehouse.sources.alpaca_page import next_page_token
-from lakehouse.sources.base import Parsed, check_as_of, check_symbol
+from lakehouse.sources.base import Parsed, check_as_of, check_asked, distinct_symbols
 from lakehouse.sources.credentials import credential
 from lakehouse.sources.each_symbol import each_symbol
 from lakehouse.sources.quarantine import MAX_BAD_SHARE
@@ -118,7 +118,7 @@ class AlpacaSource:
         """
         if not configured:
             raise SourceError("source 'alpaca' needs symbols: name them in the settings, such as [AAPL, MSFT]")
-        found = list(dict.fromkeys(check_symbol(symbol) for symbol in configured))
+        found = distinct_symbols(configured)
         for symbol in found:
             if self.dataset in CRYPTO and symbol.count("-") != 1:
                 raise SourceError(f"a crypto pair is written like BTC-USD, was {symbol!r}")
@@ -141,9 +141,7 @@ class AlpacaSource:
         EmptyAnswer, BadPayload, BadRows : of one symbol; several are one SourceError after the last.
         RateLimited, SourceUnavailable : after the retries, at once.
         """
-        check_as_of(as_of)
-        if not start < end:
-            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+        check_asked(start, end, as_of)
         wanted = self.symbols(symbols)
         with Web("Alpaca", headers=_keys, variables=(KEY_VARIABLE, SECRET_VARIABLE), **self._options) as web:
             yield from each_symbol(

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from lakehouse.errors import SourceError
 from lakehouse.snapshots import Answer
-from lakehouse.sources.base import Parsed, check_as_of, check_symbol, empty_actions, empty_bars
+from lakehouse.sources.base import Parsed, check_as_of, check_asked, distinct_symbols, empty_actions, empty_bars
 from lakehouse.sources.local_files import (
     MAX_FILE_BYTES,
     check_columns,
@@ -101,7 +101,7 @@ class AlternativeSource:
         ------
         BadName : one is no symbol.
         """
-        return list(dict.fromkeys(check_symbol(symbol) for symbol in configured))
+        return distinct_symbols(configured)
 
     def fetch(
         self,
@@ -121,9 +121,7 @@ class AlternativeSource:
         BadPayload, EmptyAnswer : not a readable table, or one past the limits; no rows.
         BadRows : rows that break a rule; carries the first ones with their lines.
         """
-        check_as_of(as_of)
-        if not start < end:
-            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+        check_asked(start, end, as_of)
         self.symbols(symbols)
         if self._path is None:
             raise SourceError("source 'alternative' has no path and columns: it reads snapshots, nothing to fetch")

@@ -154,6 +154,28 @@ def check_as_of(as_of: datetime) -> datetime:
     return as_of
 
 
+def check_asked(start: date, end: date, as_of: datetime) -> None:
+    """Check what every source is asked: sessions in [start, end), as known at a moment.
+
+    Raises
+    ------
+    SourceError : an empty range, or a moment without a time zone.
+    """
+    check_as_of(as_of)
+    if not start < end:
+        raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+
+
+def distinct_symbols(configured: Sequence[str]) -> list[str]:
+    """Return the symbols, each once, in order.
+
+    Raises
+    ------
+    BadName : one is no symbol.
+    """
+    return list(dict.fromkeys(check_symbol(symbol) for symbol in configured))
+
+
 def empty_bars() -> pd.DataFrame:
     """Return a frame of bars without rows."""
     import pandas as pd

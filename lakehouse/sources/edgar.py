@@ -21,7 +21,7 @@ from typing import Any
 from engine.errors import nearest
 from lakehouse.errors import BadPayload, DeniedAccess, SourceError, UnknownSymbol
 from lakehouse.snapshots import Answer
-from lakehouse.sources.base import Parsed, check_as_of, check_symbol
+from lakehouse.sources.base import Parsed, check_as_of, check_asked, distinct_symbols
 from lakehouse.sources.each_symbol import each_symbol
 from lakehouse.sources.edgar_facts import parse_facts
 from lakehouse.sources.edgar_filings import older_pages, parse_filings
@@ -99,7 +99,7 @@ class EdgarSource:
             raise SourceError(
                 "source 'edgar' needs symbols: name tickers or numbers in the settings, such as [AAPL, CIK0001640147]"
             )
-        return list(dict.fromkeys(check_symbol(symbol) for symbol in configured))
+        return distinct_symbols(configured)
 
     def fetch(
         self,
@@ -121,9 +121,7 @@ class EdgarSource:
         BadPayload : of one symbol; several are one SourceError after the last.
         RateLimited, SourceUnavailable : after the retries, at once.
         """
-        check_as_of(as_of)
-        if not start < end:
-            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+        check_asked(start, end, as_of)
         wanted = self.symbols(symbols)
         give_up_at = time.monotonic() + self._deadline
         companies = self._companies(wanted)

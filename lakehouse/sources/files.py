@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import nearest
 from lakehouse.errors import EmptyAnswer, SourceError, UnknownSymbol
 from lakehouse.snapshots import Answer
-from lakehouse.sources.base import Parsed, check_as_of, check_symbol, stack_actions
+from lakehouse.sources.base import Parsed, check_as_of, check_asked, check_symbol, distinct_symbols, stack_actions
 from lakehouse.sources.local_files import (
     MAX_FILE_BYTES,
     check_columns,
@@ -88,7 +88,7 @@ class FilesSource:
         ------
         BadName : one is no symbol.
         """
-        return list(dict.fromkeys(check_symbol(symbol) for symbol in configured))
+        return distinct_symbols(configured)
 
     def fetch(
         self,
@@ -111,9 +111,7 @@ class FilesSource:
         EmptyAnswer : a file without rows.
         UnknownSymbol : no file holds a symbol that was asked for; raised after the last file.
         """
-        check_as_of(as_of)
-        if not start < end:
-            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+        check_asked(start, end, as_of)
         wanted = self.symbols(symbols)
         seen: set[str] = set()
         if self._path is None:

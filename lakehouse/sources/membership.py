@@ -25,7 +25,15 @@ import numpy as np
 
 from lakehouse.errors import SourceError
 from lakehouse.snapshots import Answer
-from lakehouse.sources.base import SOURCES, Parsed, check_as_of, check_symbol, empty_actions, empty_bars
+from lakehouse.sources.base import (
+    SOURCES,
+    Parsed,
+    check_as_of,
+    check_asked,
+    distinct_symbols,
+    empty_actions,
+    empty_bars,
+)
 from lakehouse.sources.local_files import MAX_FILE_BYTES, check_columns, find_files, media_type, read_file, stem
 from lakehouse.sources.tabular import LINE, as_days, as_symbols, read_rows, refuse
 from lakehouse.universe import EVERYTHING
@@ -88,7 +96,7 @@ class MembershipSource:
         ------
         BadName : one is no symbol.
         """
-        return list(dict.fromkeys(check_symbol(symbol) for symbol in configured))
+        return distinct_symbols(configured)
 
     def fetch(
         self,
@@ -112,9 +120,7 @@ class MembershipSource:
         BadPayload, EmptyAnswer : not a readable table, or one past the limits; no rows.
         BadRows : rows that break a rule; carries the first ones with their lines.
         """
-        check_as_of(as_of)
-        if not start < end:
-            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+        check_asked(start, end, as_of)
         self.symbols(symbols)
         if self._path is None:
             raise SourceError("source 'membership' has no path: it reads snapshots, there is nothing to fetch")

@@ -25,7 +25,7 @@ from typing import Any
 from engine.errors import nearest
 from lakehouse.errors import SourceError
 from lakehouse.snapshots import Answer
-from lakehouse.sources.base import Parsed, check_as_of, check_symbol
+from lakehouse.sources.base import Parsed, check_asked, check_symbol, distinct_symbols
 from lakehouse.sources.polygon_csv import MAX_ROWS
 from lakehouse.sources.polygon_flat_files import BUCKET, FLAT_FILES, due_sessions, etags_of, fetch_flat_files
 from lakehouse.sources.polygon_rest import API_KEY, PARSERS, Question, api_headers, fetch_pages, parse_page, questions
@@ -126,7 +126,7 @@ class PolygonSource:
         ------
         BadName : one is no symbol.
         """
-        return list(dict.fromkeys(check_symbol(symbol) for symbol in configured))
+        return distinct_symbols(configured)
 
     def fetch(
         self,
@@ -149,10 +149,8 @@ class PolygonSource:
         RateLimited, SourceUnavailable : after the retries.
         EmptyAnswer, BadPayload, BadRows, UnknownSymbol : of one file or symbol, after the last.
         """
-        check_as_of(as_of)
+        check_asked(start, end, as_of)
         wanted = self.symbols(symbols)
-        if not start < end:
-            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
         if self.dataset in FLAT_FILES:
             return self._fetch_files(start, end, as_of, progress)
         return self._fetch_pages(questions(self.dataset, wanted, start, end, as_of), as_of, progress)

@@ -13,9 +13,9 @@ from typing import Any
 
 from engine.errors import nearest
 from lakehouse.actions import derive_actions
-from lakehouse.errors import BadPayload, SourceError, SourceUnavailable, UnknownSymbol
+from lakehouse.errors import BadPayload, SourceUnavailable, UnknownSymbol
 from lakehouse.snapshots import Answer
-from lakehouse.sources.base import Parsed, check_as_of, check_symbol, stack_actions
+from lakehouse.sources.base import Parsed, check_asked, check_symbol, stack_actions
 from lakehouse.sources.payload import gunzip
 
 PACKAGE = "bokeh_sampledata"
@@ -74,9 +74,7 @@ class SampleSource:
         import importlib.metadata
         import importlib.resources
 
-        check_as_of(as_of)
-        if not start < end:
-            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+        check_asked(start, end, as_of)
         self.symbols(symbols)
         try:
             content = importlib.resources.files(PACKAGE).joinpath(RESOURCE).read_bytes()

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import nearest
 from lakehouse.errors import EmptyAnswer, SourceError, UnknownSymbol
 from lakehouse.snapshots import Answer
-from lakehouse.sources.base import Parsed, check_as_of, check_symbol
+from lakehouse.sources.base import Parsed, check_asked, check_symbol
 
 if TYPE_CHECKING:
     from lakehouse.sources.synthetic_market import Market
@@ -118,9 +118,7 @@ class SyntheticSource:
         from lakehouse.calendar import month_keys
         from lakehouse.sources.synthetic_market import Market
 
-        check_as_of(as_of)
-        if not start < end:
-            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+        check_asked(start, end, as_of)
         wanted = self.symbols(symbols)
         last = min(end, as_of.astimezone(dt.UTC).date() + dt.timedelta(days=2))
         periods = month_keys(max(start, self._options.begin), last)

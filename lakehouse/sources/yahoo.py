@@ -23,7 +23,7 @@ from lakehouse.errors import (
     UnknownSymbol,
 )
 from lakehouse.snapshots import Answer
-from lakehouse.sources.base import Parsed, check_as_of, check_symbol
+from lakehouse.sources.base import Parsed, check_as_of, check_asked, distinct_symbols
 from lakehouse.sources.each_symbol import each_symbol
 from lakehouse.sources.quarantine import MAX_BAD_SHARE
 from lakehouse.sources.retrying import retried, seconds_to_wait
@@ -82,7 +82,7 @@ class YahooSource:
         """
         if not configured:
             raise SourceError("source 'yahoo' needs symbols: name them in the settings, such as [AAPL, MSFT]")
-        return list(dict.fromkeys(check_symbol(symbol) for symbol in configured))
+        return distinct_symbols(configured)
 
     def fetch(
         self,
@@ -106,9 +106,7 @@ class YahooSource:
             SourceError.
         RateLimited, SourceUnavailable : after the retries.
         """
-        check_as_of(as_of)
-        if not start < end:
-            raise SourceError(f"the range to fetch must not be empty, was [{start}, {end})")
+        check_asked(start, end, as_of)
         session = recording_session(self._base_url, timeout=self._timeout)
         give_up_at = time.monotonic() + self._deadline
         yield from each_symbol(
