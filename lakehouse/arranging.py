@@ -16,6 +16,8 @@ from lakehouse.year_copies import INDEX, MIN_MONTHS, by_year, content_key, has_c
 
 # More rows a group make reading all faster, and reading one symbol slower.
 _ROW_GROUP_ROWS = 8_192
+# Read in half the time of zstd, in files half as large again: copies can be made anew.
+_COMPRESSION = "lz4"
 
 
 def arrange(home: Path, table: TableSchema, *, timeout: float) -> list[str]:
@@ -39,7 +41,7 @@ def arrange(home: Path, table: TableSchema, *, timeout: float) -> list[str]:
             make_folder(folder)
             rows = dataset(path, files, table).to_table()
             rows = rows.sort_by([(name, "ascending") for name in table.key])
-            copy, content = encode(rows, table, None, row_group_rows=_ROW_GROUP_ROWS)
+            copy, content = encode(rows, table, None, row_group_rows=_ROW_GROUP_ROWS, compression=_COMPRESSION)
             store(folder / copy.path, content)
             index[year] = {"key": content_key(files), **asdict(copy)}
             write_index(folder, index)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakehouse.files import STAGING_MARK, make_folder, publish, storage_errors
-from lakehouse.parquet import ROW_GROUP_ROWS, WRITING, DataFile, describe, merged_statistics, statistics
+from lakehouse.parquet import ROW_GROUP_ROWS, DataFile, describe, merged_statistics, statistics, writing_options
 from lakehouse.records import OnStep
 from lakehouse.rows import bad_rows, conform, sort_columns, split
 from lakehouse.schemas import TableSchema
@@ -133,7 +133,7 @@ class _StagedFile:
         self._table, self._stage = table, stage
         self._sink = _HashingSink(stage)
         try:
-            self._writer = pq.ParquetWriter(self._sink, schema, **WRITING)
+            self._writer = pq.ParquetWriter(self._sink, schema, **writing_options(schema))
         except BaseException:
             self._sink.close()
             raise
