@@ -82,12 +82,13 @@ def encode(
     table: TableSchema,
     partition: str | None,
     *,
-    row_group_rows: int = ROW_GROUP_ROWS,
+    row_group_rows: int | None = None,
     compression: str = "zstd",
 ) -> tuple[DataFile, bytes]:
     """Return a data file's description and bytes. Equal rows give equal bytes with one version of pyarrow."""
     sink = io.BytesIO()
-    pq.write_table(rows, sink, row_group_size=row_group_rows, **writing_options(rows.schema, compression))
+    n_rows = ROW_GROUP_ROWS if row_group_rows is None else row_group_rows
+    pq.write_table(rows, sink, row_group_size=n_rows, **writing_options(rows.schema, compression))
     content = sink.getvalue()
     footer = content[_footer_start(content[-_TAIL:], len(content)) :]
     path = _file_path(table, partition, sha256(content), _crc(footer))
