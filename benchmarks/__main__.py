@@ -8,6 +8,7 @@ import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,19 +17,26 @@ from benchmarks.results import Row
 
 FOLDER = Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs" / "performance.md"
-PARTS = ("contests", "cold", "threads", "platform")
+PARTS = ("contests", "cold", "threads", "platform", "minutes")
 log = Console(stderr=True)
 
 
 def main() -> None:
-    """Run everything; about a quarter of an hour."""
+    """Run everything; about twenty minutes."""
     options = _options()
     load = os.getloadavg()[0]
     rows: list[Row] = []
-    extra: dict[str, object] = {}
+    extra: dict[str, Any] = {}
     # Whole processes first: what is imported for the rest would count as their memory.
     if "platform" in options.parts:
         platform_rows, extra = _platform()
+    if "minutes" in options.parts:
+        from benchmarks.intraday import a_year
+
+        extra["minutes"] = {}
+        for part, figures in a_year(n_symbols=8 if options.small else 500, n_months=1 if options.small else 12):
+            log.print(f"a year of minutes: {part}")
+            extra["minutes"][part] = figures
     if "cold" in options.parts:
         from benchmarks.cold import cold_starts
 
@@ -57,8 +65,10 @@ def main() -> None:
         shown.print(table)
     shown.print(report.summary(facts, options.date))
     report.write_json(options.output, rows, facts, options.date, extra)
-    if options.docs:
+    if options.docs and rows:
         report.write_markdown(PAGE, report.markdown(rows, facts, options.date))
+    if options.docs and "minutes" in extra:
+        report.write_markdown(PAGE, report.figures_markdown(extra["minutes"], options.date), "minutes")
 
 
 def _options() -> argparse.Namespace:
@@ -78,7 +88,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _platform() -> tuple[list[Row], dict[str, object]]:
+def _platform() -> tuple[list[Row], dict[str, Any]]:
     from benchmarks import data_path, platform_costs
 
     log.print("whole processes, the demo first")

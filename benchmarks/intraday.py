@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -260,16 +260,23 @@ def main() -> None:
         months = month_keys(dt.date(YEAR, 1, 1), dt.date(YEAR, options.months, 28))
         print(json.dumps(PARTS[options.run](options.home, months, options.symbols)))
         return
-    with tempfile.TemporaryDirectory(prefix="quantlake-bench-") as folder:
-        home = options.home or Path(folder) / "lake"
-        found: dict[str, Figures] = {}
-        for part in options.parts:
-            found[part] = measured(home, part, n_symbols=options.symbols, n_months=options.months)
-            print(part)
-            for name, value in found[part].items():
-                print(f"    {name:45} {value:14,.1f}")
+    found: dict[str, Figures] = {}
+    for part, figures in a_year(options.home, options.parts, n_symbols=options.symbols, n_months=options.months):
+        found[part] = figures
+        print(part)
+        for name, value in figures.items():
+            print(f"    {name:45} {value:14,.1f}")
     if options.output:
         options.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def a_year(
+    home: Path | None = None, parts: Sequence[str] = (), *, n_symbols: int = 500, n_months: int = 12
+) -> Iterator[tuple[str, Figures]]:
+    """Yield each part (by default all) with its figures, over a lake that is kept where its folder is given."""
+    with tempfile.TemporaryDirectory(prefix="quantlake-bench-") as folder:
+        for part in parts or PARTS:
+            yield part, measured(home or Path(folder) / "lake", part, n_symbols=n_symbols, n_months=n_months)
 
 
 def _range(months: list[str]) -> tuple[dt.datetime, dt.datetime]:

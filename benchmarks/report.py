@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,6 @@ PACKAGES = (
     "dagster",
     "mlflow",
 )
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 SCALES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -94,14 +93,26 @@ def write_json(path: Path, rows: Sequence[Row], facts: dict[str, Any], date: str
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def write_markdown(path: Path, text: str) -> None:
-    """Put the text between the markers of a page."""
+def write_markdown(path: Path, text: str, place: str = "measured") -> None:
+    """Put the text between the markers of a place of a page."""
     page = path.read_text(encoding="utf-8")
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    opening, closing = f"<!-- {place}: begin -->", f"<!-- {place}: end -->"
+    before, begin, rest = page.partition(opening)
+    _, end, after = rest.partition(closing)
     if not begin or not end:
-        raise ValueError(f"{path.name} must hold the lines {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+        raise ValueError(f"{path.name} must hold the lines {opening} and {closing}")
+    path.write_text(f"{before}{opening}\n{text}{closing}{after}", encoding="utf-8")
+
+
+def figures_markdown(figures: Mapping[str, Mapping[str, float]], date: str) -> str:
+    """Return the figures of each part as Markdown."""
+    lines = [f"Measured {date}.", "", "| part | figure | value |", "| --- | --- | ---: |"]
+    lines += [
+        f"| {part} | {name} | {value:,.0f} |" if value >= 100 else f"| {part} | {name} | {value:.3g} |"
+        for part, found in figures.items()
+        for name, value in found.items()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def seconds(value: float | None) -> str:
