@@ -15,7 +15,7 @@ from pathlib import Path
 from assets.settings import config_path, settings
 from engine.errors import QuantlakeError, nearest
 
-HOME_FOLDERS = ("snapshots", "tables", "copies", "dagster", "mlflow", "reports", "locks", "logs", "numba")
+HOME_FOLDERS = ("snapshots", "tables", "heads", "copies", "dagster", "mlflow", "reports", "locks", "logs", "numba")
 # One of these is in every home that was ever used.
 MARKS = ("tables/*/*/_delta_log", "snapshots/??", "dagster/dagster.yaml", "mlflow/mlflow.db", "numba/*")
 MIN_FREE_GIB = 2.0
@@ -126,12 +126,27 @@ def _home() -> Iterator[Finding]:
         yield Finding("home", "note", f"{home} is empty: `quantlake demo` fills it")
         return
     from lakehouse.lake import Lake
+    from lakehouse.verify import NEVER_WRITTEN
 
-    problems = [problem for problem in Lake(home).verify(deep=False) if problem.severity == "error"]
+    found = Lake(home).verify(deep=False)
+    problems = [problem for problem in found if problem.severity == "error"]
     if problems:
         yield Finding("lake", "mend", f"{len(problems)} damaged: `quantlake verify` lists them with the remedy")
+    elif any(problem.what == NEVER_WRITTEN for problem in found):
+        yield Finding("lake", "note", f"{home}: {NEVER_WRITTEN}; `quantlake demo` fills it")
     else:
         yield Finding("lake", "ok", f"{home} is sound (shallow check)")
+    yield from _records(home)
+
+
+def _records(home: Path) -> Iterator[Finding]:
+    from assets.stores import check_stores
+
+    damaged = [problem for problem in check_stores(home) if problem.severity == "error"]
+    for problem in damaged:
+        yield Finding("records", "mend", f"{problem.where}: {problem.what}: {problem.remedy}")
+    if not damaged:
+        yield Finding("records", "ok", "those of Dagster and MLflow, as far as SQLite can tell")
 
 
 def _ports() -> Iterator[Finding]:

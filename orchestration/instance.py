@@ -55,13 +55,22 @@ def open_instance(home: Path) -> dg.DagsterInstance:
     """Return the Dagster instance of a home; use it as a context manager.
 
     Runs that an earlier process left behind when it died are reported first, in Dagster and in MLflow.
+
+    Raises
+    ------
+    DamagedStore : a file of Dagster's or MLflow's is damaged; the text says what to move aside.
+    StorageFull, StorageFailed : the disk under them refuses.
     """
     import dagster as dg
 
+    from assets.store_errors import require_filled, store_errors
+    from assets.stores import DAGSTER
     from orchestration.reaper import close_dead_mlflow_runs, reap
 
-    prepare_instance(home)
-    instance = dg.DagsterInstance.get()
-    reap(instance)
+    with store_errors(home, DAGSTER):
+        prepare_instance(home)
+        require_filled(home, DAGSTER)
+        instance = dg.DagsterInstance.get()
+        reap(instance)
     close_dead_mlflow_runs(home)
     return instance

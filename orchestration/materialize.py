@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assets.memory import MEMORY_ERRORS, SMALLER
 from engine.errors import QuantlakeError
 
 if TYPE_CHECKING:
@@ -35,9 +37,13 @@ def materialize(
     Raises
     ------
     MaterializeError : the run failed; the text is the failing step's own.
+    StorageFull, StorageFailed, DamagedStore : Dagster could not keep its records; where the run is still marked as
+        started, the next process that opens the home ends it.
     """
     import dagster as dg
 
+    from assets.store_errors import store_errors
+    from assets.stores import DAGSTER
     from assets.tracking.owner import Owner
     from orchestration.definitions import defs
 
@@ -53,14 +59,15 @@ def materialize(
             "dagster/asset_partition_range_start": partition_range[0],
             "dagster/asset_partition_range_end": partition_range[1],
         }
-    result = job.execute_in_process(
-        instance=instance,
-        asset_selection=keys,
-        partition_key=partition,
-        tags=tags,
-        run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
-        raise_on_error=False,
-    )
+    with store_errors(Path(instance.root_directory).parent, DAGSTER):
+        result = job.execute_in_process(
+            instance=instance,
+            asset_selection=keys,
+            partition_key=partition,
+            tags=tags,
+            run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
+            raise_on_error=False,
+        )
     if not result.success:
         raise MaterializeError(_failure(result))
     return result
@@ -86,6 +93,8 @@ def _root_message(error: Any) -> str:
         error = error.cause
     if error is None:
         return "failed"
+    if error.cls_name in MEMORY_ERRORS:
+        return f"out of memory ({str(error.message).strip()}): {SMALLER}"
     # Dagster puts the class in front: `lakehouse.errors.BadRows: two bars ...`.
     return (
         str(error.message).strip().removeprefix(f"{error.cls_name}: ").partition(f"{error.cls_name}: ")[2]

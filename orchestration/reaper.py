@@ -26,6 +26,11 @@ REMEDY = (
     "What it had committed is whole and stays. Launch it again, with Re-execute in the Dagster UI or with the same "
     "command: nothing is doubled."
 )
+# The kernel kills with signal 9 what uses up the memory, and such a process can report nothing.
+SUSPECT = (
+    "Something killed it, perhaps the system for want of memory (signal 9; `dmesg` tells). If so, take a smaller piece"
+    " before launching it again: fewer symbols, a shorter span, fewer runs at once."
+)
 _LAUNCHED_FROM = ".dagster/grpc_info"
 
 
@@ -76,7 +81,7 @@ def cause_of_death(record: RunRecord) -> str | None:
     owner = Owner.from_tags(run.tags)
     if owner is not None:
         is_dead = owner.is_dead()
-        return f"The run's process {owner.pid} on {owner.host} died without a word." if is_dead else None
+        return f"The run's process {owner.pid} on {owner.host} died without a word. {SUSPECT}" if is_dead else None
     # Without an owner the run was launched and its process has said nothing yet, or an older version made it.
     begun = record.start_time or record.create_timestamp.timestamp()
     if begun < (booted_at() or 0.0):

@@ -38,7 +38,9 @@ def serve(home: Path, *, port: int, mlflow_port: int) -> None:
     Raises
     ------
     ServingError : a port is taken, or a server did not come up.
+    DamagedStore : a file of Dagster's or MLflow's is damaged; the text says what to move aside.
     """
+    from assets.store_errors import require_sound
     from assets.tracking import Tracking, server_command
     from orchestration.cli.console import err, out
     from orchestration.instance import open_instance
@@ -46,6 +48,8 @@ def serve(home: Path, *, port: int, mlflow_port: int) -> None:
     for name, wanted in (("port", port), ("mlflow-port", mlflow_port)):
         if is_taken(wanted):
             raise ServingError(f"port {wanted} is in use: choose another with --{name}")
+    # The servers themselves would only leave SQLite's words in their logs.
+    require_sound(home)
     Tracking(home).initialise()
     # Alone and first: the stores are made by one process, and runs that died with the last session are reported.
     open_instance(home).dispose()

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from assets.store_errors import store_errors
+from assets.stores import MLFLOW
 from assets.tracking.record import (
     Dataset,
     check_artifacts,
@@ -77,6 +79,7 @@ class OpenRun:
     experiment_id: str
     url: str
     was_reused: bool
+    home: Path
     metrics: dict[str, float] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set, repr=False)
@@ -98,21 +101,23 @@ class OpenRun:
         Raises
         ------
         BadRecord : a name, a value or the number of metrics breaks a rule of the store.
+        StorageFull, StorageFailed, DamagedStore : the store or the disk refuses; what was written before stays.
         """
         metrics, tags, artifacts = metrics or {}, dict(tags or {}), artifacts or {}
         check_metrics(self._names | set(metrics))
         check_tags(tags)
         check_artifacts(artifacts)
         finite, reasons = split_metrics(metrics, undefined or {})
-        self._write_numbers(finite, tags | {UNDEFINED + name: reason for name, reason in reasons.items()})
-        for name in [name for name in finite if name in self.undefined]:
-            self.client.delete_tag(self.run_id, UNDEFINED + name)
-            del self.undefined[name]
-        self._names |= set(metrics)
-        self.metrics |= finite
-        self.undefined |= reasons
-        self._write_datasets(datasets)
-        self._write_artifacts(artifacts)
+        with store_errors(self.home, MLFLOW):
+            self._write_numbers(finite, tags | {UNDEFINED + name: reason for name, reason in reasons.items()})
+            for name in [name for name in finite if name in self.undefined]:
+                self.client.delete_tag(self.run_id, UNDEFINED + name)
+                del self.undefined[name]
+            self._names |= set(metrics)
+            self.metrics |= finite
+            self.undefined |= reasons
+            self._write_datasets(datasets)
+            self._write_artifacts(artifacts)
 
     def _write_numbers(self, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         from mlflow.entities import Metric, RunTag

@@ -9,8 +9,10 @@ import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from assets.store_errors import require_filled
+from assets.stores import MLFLOW
 from assets.tracking.errors import StoreOutOfDate, TrackingError
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
-_NOISY = ("alembic", "mlflow.store.db.utils")
+_DATABASE_LOG = "mlflow.store.db.utils"
+_NOISY = ("alembic", _DATABASE_LOG)
 
 
 def database_path(home: Path) -> Path:
@@ -57,9 +60,14 @@ def create(home: Path) -> None:
     MLflow's first migration by several processes together leaves a database that is broken for good. Here one
     process migrates a file of another name and renames it when it is whole, so a database that can be seen is
     complete and needs no lock to be trusted.
+
+    Raises
+    ------
+    DamagedStore : there is one, and it is empty.
     """
     database = database_path(home)
     if database.exists():
+        require_filled(home, MLFLOW)
         return
     database.parent.mkdir(parents=True, exist_ok=True)
     with locked(database.parent / "create.lock"):
@@ -76,7 +84,7 @@ def _migrate(home: Path) -> None:
     os.environ.update(ENVIRONMENT)
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with _quiet():
+    with _quiet(), _unsynced():
         # Kept by SQLAlchemy, the connections would go on pointing at the renamed file.
         SqlAlchemyStore(database_uri(young), artifacts.as_uri()).engine.dispose()
     for path in (young, young.parent):
@@ -101,6 +109,7 @@ def client(database: Path) -> MlflowClient:
     from mlflow.exceptions import MlflowException
 
     uri = database_uri(database)
+    logging.getLogger(_DATABASE_LOG).addFilter(_is_not_raised_too)
     try:
         with _quiet():
             return MlflowClient(tracking_uri=uri)
@@ -111,6 +120,21 @@ def client(database: Path) -> MlflowClient:
                 f"then run: mlflow db upgrade {uri}"
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def _unsynced() -> Iterator[None]:
+    """Let SQLite leave syncing to the caller: the hundred migrations of a new store wait seconds for the disk else."""
+    from sqlalchemy import Engine, event
+
+    def connected(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", connected)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", connected)
 
 
 @contextlib.contextmanager
@@ -125,6 +149,11 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def _is_not_raised_too(record: logging.LogRecord) -> bool:
+    """Drop the stack traces that MLflow prints of errors which it then raises, and which are explained here."""
+    return record.exc_info is None
 
 
 def _sync(path: Path) -> None:

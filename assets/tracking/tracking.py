@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from assets.store_errors import store_errors
+from assets.stores import MLFLOW
 from assets.tracking.errors import ParamsChanged, UnknownRun
 from assets.tracking.open_run import PARENT, RUN_KEY, OpenRun, StoredRun, batches
 from assets.tracking.owner import Owner
@@ -42,7 +44,8 @@ class Tracking:
 
     def initialise(self) -> None:
         """Create the store unless it exists. Costs nothing where it does, and does not import MLflow then."""
-        create(self.home)
+        with self._explained():
+            create(self.home)
 
     def record(self, record: RunRecord) -> str:
         """Write a whole run and return its MLflow run id; the same key again continues the same run."""
@@ -61,10 +64,12 @@ class Tracking:
         ------
         ParamsChanged : a run of this key has other parameters.
         BadRecord, StoreOutOfDate, TrackingError
+        StorageFull, StorageFailed, DamagedStore : the store or the disk under it refuses.
         """
         self.initialise()
-        mlflow = client(database_path(self.home))
-        run = self._begin(mlflow, record)
+        with self._explained():
+            mlflow = client(database_path(self.home))
+            run = self._begin(mlflow, record)
         try:
             run.log(
                 metrics=record.metrics,
@@ -76,13 +81,15 @@ class Tracking:
             yield run
         except BaseException as error:
             try:
-                mlflow.set_tag(run.run_id, "quantlake.error", type(error).__name__)
+                # First what matters: on a full disk there may be room for one of the two.
                 mlflow.set_terminated(run.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+                mlflow.set_tag(run.run_id, "quantlake.error", type(error).__name__)
             except Exception as second:
                 # The first error is the one to see.
                 error.add_note(f"MLflow run {run.run_id} still says RUNNING: {type(second).__name__}")
             raise
-        mlflow.set_terminated(run.run_id, "FINISHED")
+        with self._explained():
+            mlflow.set_terminated(run.run_id, "FINISHED")
 
     def find(self, run_id: str) -> StoredRun:
         """Return a run by its MLflow id.
@@ -95,7 +102,8 @@ class Tracking:
 
         self.initialise()
         try:
-            return StoredRun.from_mlflow(client(database_path(self.home)).get_run(run_id))
+            with self._explained():
+                return StoredRun.from_mlflow(client(database_path(self.home)).get_run(run_id))
         except MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
@@ -104,9 +112,10 @@ class Tracking:
     def find_key(self, experiment: str, run_key: str) -> StoredRun | None:
         """Return the run of a key in an experiment, None where there is none."""
         self.initialise()
-        mlflow = client(database_path(self.home))
-        found = mlflow.get_experiment_by_name(experiment)
-        run = _of_key(mlflow, found.experiment_id, run_key) if found else None
+        with self._explained():
+            mlflow = client(database_path(self.home))
+            found = mlflow.get_experiment_by_name(experiment)
+            run = _of_key(mlflow, found.experiment_id, run_key) if found else None
         return StoredRun.from_mlflow(run) if run else None
 
     def url(self, run_id: str) -> str:
@@ -119,9 +128,9 @@ class Tracking:
         Runs of other hosts, and runs that another program logged, are left alone.
         """
         self.initialise()
-        mlflow = client(database_path(self.home))
         killed = []
-        with self._lock():
+        with self._explained(), self._lock():
+            mlflow = client(database_path(self.home))
             for run in _running(mlflow):
                 owner = Owner.from_tags(run.data.tags)
                 if owner is not None and owner.is_dead():
@@ -154,6 +163,7 @@ class Tracking:
             experiment_id=experiment_id,
             url=self._url(experiment_id, stored.run_id),
             was_reused=found is not None,
+            home=self.home,
             metrics=dict(stored.metrics),
             undefined=dict(stored.undefined),
         )
@@ -172,6 +182,10 @@ class Tracking:
         if found.lifecycle_stage == "deleted":
             mlflow.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
+
+    def _explained(self) -> contextlib.AbstractContextManager[None]:
+        """What SQLite and the disk refuse inside becomes an error that names the file and what to do."""
+        return store_errors(self.home, MLFLOW)
 
     def _lock(self) -> contextlib.AbstractContextManager[None]:
         return locked(database_path(self.home).with_name("runs.lock"))
