@@ -39,6 +39,9 @@ retention:
 """
 
 
+_MAKING_SECONDS = 60.0
+
+
 def prepare_instance(home: Path) -> Path:
     """Return the Dagster folder of a home, created with its settings where absent, and point DAGSTER_HOME at it."""
     folder = home / "dagster"
@@ -60,17 +63,29 @@ def open_instance(home: Path) -> dg.DagsterInstance:
     ------
     DamagedStore : a file of Dagster's or MLflow's is damaged; the text says what to move aside.
     StorageFull, StorageFailed : the disk under them refuses.
+    LockTimeout : another process has been making them for a minute.
     """
     import dagster as dg
 
     from assets.store_errors import require_filled, store_errors
     from assets.stores import DAGSTER
+    from lakehouse.locks import table_lock
+    from lakehouse.paths import lock_path
     from orchestration.reaper import close_dead_mlflow_runs, reap
 
     with store_errors(home, DAGSTER):
-        prepare_instance(home)
-        require_filled(home, DAGSTER)
-        instance = dg.DagsterInstance.get()
+        # Two processes that make one store at a time fail each other: Dagster has no lock for that.
+        with table_lock(lock_path(home, DAGSTER), "the records of Dagster", timeout=_MAKING_SECONDS):
+            prepare_instance(home)
+            require_filled(home, DAGSTER)
+            instance = dg.DagsterInstance.get()
+            _touch(instance)
         reap(instance)
     close_dead_mlflow_runs(home)
     return instance
+
+
+def _touch(instance: dg.DagsterInstance) -> None:
+    """Have every store of the instance made that is only made when it is first asked."""
+    instance.get_runs(limit=1)
+    instance.all_instigator_state()
