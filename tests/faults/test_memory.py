@@ -119,6 +119,7 @@ def statuses(home: Home) -> list[tuple[str, str]]:
     return [(run.tags["dagster/partition"], run.status.value) for run in reversed(home.instance.get_runs())]
 
 
+@pytest.mark.slow
 def test_a_backtest_out_of_memory_fails_alone_and_says_what_to_make_smaller(
     sample_home: Home, own_strategies: Path
 ) -> None:
