@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets.core import ACTIONS, BARS, UNIVERSE
 from assets.features import FEATURES
-from assets.metadata import sample_table
+from assets.metadata import picture_metadata, sample_table
 from assets.resources import LakeResource, VendorsResource
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ BLOCKING = {
 WARNING = {
     "calendar_gaps": "Sessions missing between a symbol's first and last bar.",
     "unexplained_jumps": "Moves so large that a split nobody announced is more likely than a market.",
+    "one_source_a_symbol": "Symbols whose history mixes sources.",
 }
 
 
@@ -37,11 +38,12 @@ WARNING = {
 def daily_bars_checks(lake: LakeResource, vendors: VendorsResource) -> Iterator[dg.AssetCheckResult]:
     """Check all stored bars against the calendar, the actions and common sense."""
     from lakehouse.checks import check_bars
+    from lakehouse.source_checks import one_source_a_symbol
 
     opened = lake.open()
     pins = opened.pins([BARS, ACTIONS])
     bars, actions = (opened.scan(table, version=version) for table, version in pins.items())
-    for outcome in check_bars(bars, actions, exchange=vendors.exchange):
+    for outcome in (*check_bars(bars, actions, exchange=vendors.exchange), one_source_a_symbol(bars)):
         yield _result(outcome, BARS_KEY, severity_of(outcome))
 
 
@@ -59,6 +61,20 @@ def stale_symbols_check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheck
     with context.resources.duckdb.get_connection() as connection:
         outcome = stale_symbols(connection)
     return _result(outcome, BARS_KEY, dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset_check(
+    asset=dg.AssetKey(ACTIONS.split("/")),
+    name="sources_agree",
+    additional_deps=[BARS_KEY],
+    description="Splits and dividends that one source in force tells otherwise than another.",
+)
+def sources_agree_check(lake: LakeResource, vendors: VendorsResource) -> dg.AssetCheckResult:
+    """Compare what the answers of all sources say, whichever of them supplies the symbol."""
+    from assets.action_sources import compare_sources
+
+    outcome = compare_sources(lake.open(), vendors)
+    return _result(outcome, dg.AssetKey(ACTIONS.split("/")), dg.AssetCheckSeverity.WARN)
 
 
 def severity_of(outcome: "CheckOutcome") -> dg.AssetCheckSeverity:
@@ -89,7 +105,12 @@ def _result(
     key: dg.AssetKey,
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
-    metadata: dict[str, dg.MetadataValue | int] = {"failed_rows": outcome.n_failed}
+    from assets.check_pictures import picture
+
+    metadata: dict[str, dg.MetadataValue | int] = {
+        "failed_rows": outcome.n_failed,
+        **picture_metadata(picture(outcome), outcome.description),
+    }
     if outcome.sample:
         metadata["sample"] = sample_table(outcome.sample)
     return dg.AssetCheckResult(
@@ -105,5 +126,6 @@ def _result(
 CHECKS = [
     daily_bars_checks,
     stale_symbols_check,
+    sources_agree_check,
     *(schema_check(table) for table in (BARS, ACTIONS, UNIVERSE, FEATURES)),
 ]

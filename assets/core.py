@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from assets.arranging import arrange
-from assets.making import DAILY, NORMALIZE_VERSION, UNIVERSE_VERSION, make_daily, make_universe
+from assets.making import DAILY, NORMALIZE_VERSION, UNIVERSE_VERSION, make_universe
 from assets.metadata import (
     add_partition_rows,
     count_metadata,
@@ -16,10 +16,19 @@ from assets.metadata import (
     version_of,
     write_metadata,
 )
+from assets.one_source import MixedSources, make_whole_histories
 from assets.partitions import MONTHS, SINGLE_RUN
 from assets.raw import raw_key
 from assets.resources import LakeResource, TrackingResource, VendorsResource
-from assets.writing import mark_runs, restatement_metadata, write_daily
+from assets.writing import (
+    along_metadata,
+    log_along,
+    mark_runs,
+    report_along,
+    restatement_metadata,
+    write_daily,
+    write_whole,
+)
 from lakehouse.sources.catalogue import ACTIONS, BARS, UNIVERSE, entry_of, filling
 
 if TYPE_CHECKING:
@@ -44,18 +53,23 @@ def normalize_asset(entries: Sequence[str]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         """Read every snapshot that covers the months and rewrite those months of all three tables.
 
-        They are one computation and must not drift apart: whichever is selected, all are written.
+        They are one computation and must not drift apart: whichever is selected, all are written. So are other months
+        where a symbol has another source than it now has (`assets.one_source`): the log and the metadata say which.
         """
         from lakehouse.errors import BadRows
 
         months, opened = list(context.partition_keys), lake.open()
         try:
-            made = make_daily(opened, vendors, months)
+            whole = make_whole_histories(opened, vendors, months)
         except BadRows as error:
             rows = {"rows": sample_table(error.rows), "rule": error.rule}
             raise dg.Failure(str(error), metadata=rows, allow_retries=False) from error
+        except MixedSources as error:
+            raise dg.Failure(str(error), metadata={"rows": sample_table(error.rows)}, allow_retries=False) from error
+        made = whole.made
         context.log.info(f"read {made.n_snapshots} snapshots for {months[0]} to {months[-1]}")
-        for told in write_daily(opened, made, months, now=vendors.now(), context=run_context(context)):
+        log_along(context.log, whole)
+        for told in write_daily(opened, made, whole.months, now=vendors.now(), context=run_context(context)):
             table = told.commit.table
             rows, day = made.tables[table], "ex_date" if table == ACTIONS else "session"
             marked = mark_runs(opened, tracking, told.restatements, context.log)
@@ -63,6 +77,7 @@ def normalize_asset(entries: Sequence[str]) -> dg.AssetsDefinition:
             if key not in context.selected_asset_keys:
                 continue
             add_partition_rows(context, table, rows)
+            report_along(context, whole, told)
             yield dg.MaterializeResult(
                 asset_key=key,
                 data_version=version_of(told.commit),
@@ -70,6 +85,7 @@ def normalize_asset(entries: Sequence[str]) -> dg.AssetsDefinition:
                     **write_metadata(told.commit, rows, day, svg=_picture(rows, table)),
                     **(count_metadata(made.counts) if table == BARS else {}),
                     **restatement_metadata(told, marked),
+                    **along_metadata(whole),
                 },
             )
         for table in (BARS, ACTIONS):
@@ -93,15 +109,20 @@ def universe_asset(entries: Sequence[str]) -> dg.AssetsDefinition:
         backfill_policy=SINGLE_RUN,
     )
     def universe(
-        context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource
+        context: dg.AssetExecutionContext, lake: LakeResource, tracking: TrackingResource, vendors: VendorsResource
     ) -> dg.MaterializeResult:
         """Make one universe a source, and `all`, each symbol a member from its first bar on; add those told."""
         opened = lake.open()
         made = make_universe(opened, vendors)
-        commit = opened.replace(UNIVERSE, made.rows, batch_id=made.batch_id, context=run_context(context))
+        told = write_whole(opened, UNIVERSE, made, now=vendors.now(), context=run_context(context))
+        marked = mark_runs(opened, tracking, told.restatements, context.log)
         return dg.MaterializeResult(
-            data_version=version_of(commit),
-            metadata={**write_metadata(commit, made.rows, "start"), "reads": dict(made.pins)},
+            data_version=version_of(told.commit),
+            metadata={
+                **write_metadata(told.commit, made.rows, "start"),
+                "reads": dict(made.pins),
+                **restatement_metadata(told, marked),
+            },
         )
 
     return universe

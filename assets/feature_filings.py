@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.sources.catalogue import FUNDAMENTALS, LISTINGS
+from lakehouse.sources.catalogue import BARS, FUNDAMENTALS, LISTINGS
 from strategies.features.filed import Company, Fact, Split, Steps, concepts, day_number, known_figures, on_bars
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     import pyarrow as pa
 
     from engine import Bars
     from lakehouse.companies import CompanyRange
     from lakehouse.lake import Lake
+    from lakehouse.market_assets import MarketAssets
+    from lakehouse.securities import Securities
 
 SNAPSHOTS = "raw/snapshots"
 _COLUMNS = ["known_at", "cik", "concept", "unit", "start", "end", "value"]
+_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _NO_BEGINNING, _NO_END = -(1 << 40), 1 << 40
 
 
@@ -34,11 +39,13 @@ class Filings:
     companies : by symbol in its one spelling
     hashes : of each company the moments its facts became known (microseconds since 1970, UTC), and the hash of all
         facts known by then
+    securities : of core/listings; None where there are none
     """
 
     figures: Mapping[tuple[int, str], Steps] = field(default_factory=dict)
     companies: Mapping[str, Sequence[Company]] = field(default_factory=dict)
     hashes: Mapping[int, tuple[Sequence[int], Sequence[str]]] = field(default_factory=dict)
+    securities: Securities | None = None
 
     def known_hash(self, month: str) -> str:
         """Return the sha256 (hex) of all that was filed until the month's end and is of use in it.
@@ -57,13 +64,34 @@ class Filings:
                     known.append((symbol, max(start, first), min(end, after), cik, digests[place - 1] if place else ""))
         return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
-    def on_bars(self, bars: Bars, actions: pa.Table) -> dict[str, np.ndarray]:
-        """Return the figures at each bar as features of a window, float64[n_bars, n_assets]."""
+    def listed_hash(self, first: str, last: str) -> str:
+        """Return the sha256 (hex) of what listings tell of the symbols' days in a range of months, both included."""
+        from lakehouse.calendar import month_range
+
+        begin, end = day_number(month_range(first)[0]), day_number(month_range(last)[1])
+        told = [] if self.securities is None else self.securities.within(begin, end)
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+    def on_bars(self, bars: Bars, actions: pd.DataFrame, assets: MarketAssets) -> dict[str, np.ndarray]:
+        """Return the figures at each bar as features of a window, float64[n_bars, n_assets].
+
+        Parameters
+        ----------
+        actions : by the labels of the assets, see `MarketAssets.named_actions`
+        """
         from lakehouse.listing.facts import one_spelling
 
-        companies = {symbol: self.companies.get(one_spelling(symbol), ()) for symbol in bars.symbols}
+        companies = {
+            label: [
+                Company(max(found.start, start), min(found.end, end), found.cik)
+                for start, end, symbol in assets.tickers[asset]
+                for found in self.companies.get(one_spelling(symbol), ())
+                if found.start < end and start < found.end
+            ]
+            for asset, label in enumerate(assets.labels)
+        }
         splits: defaultdict[str, list[Split]] = defaultdict(list)
-        for row in actions.select(["symbol", "ex_date", "kind", "value"]).to_pylist():
+        for row in actions.to_dict("records"):
             if row["kind"] == "split":
                 splits[row["symbol"]].append(Split(day_number(row["ex_date"]), row["value"]))
         ordered = {symbol: sorted(found) for symbol, found in splits.items()}
@@ -72,19 +100,26 @@ class Filings:
 
 def read_filings(lake: Lake, pins: Mapping[str, int]) -> Filings:
     """Return what the lake knows of filings at pinned versions of core/fundamentals, core/listings, raw/snapshots."""
-    from lakehouse.companies import companies_of
+    from lakehouse.companies import asked_symbols, companies_of
+    from lakehouse.securities import Securities
 
+    listings = lake.scan(LISTINGS, version=pins[LISTINGS])
+    securities = Securities(listings, as_of=_EVER) if listings.num_rows else None
     rows = lake.scan(FUNDAMENTALS, version=pins[FUNDAMENTALS], columns=_COLUMNS, where=[("concept", "in", concepts())])
     if not rows.num_rows:
-        return Filings()
+        return Filings(securities=securities)
     asked = lake.scan(
         SNAPSHOTS,
         version=pins[SNAPSHOTS],
         columns=["request", "known_at"],
         where=[("source", "=", "edgar"), ("dataset", "=", "companyfacts")],
     )
-    found = companies_of(lake.scan(LISTINGS, version=pins[LISTINGS]), asked.to_pylist())
-    return filings_of(rows, found)
+    questions = asked.to_pylist()
+    symbols, bars = asked_symbols(questions), None
+    if symbols:
+        columns, where = ["symbol", "session"], [("symbol", "in", symbols)]
+        bars = lake.scan(BARS, version=pins[BARS], columns=columns, where=where, is_ordered=False)
+    return replace(filings_of(rows, companies_of(listings, questions, bars)), securities=securities)
 
 
 def filings_of(rows: pa.Table, companies: Mapping[str, Sequence[CompanyRange]]) -> Filings:

@@ -1,8 +1,9 @@
 """Which features of which months are as stored: a key names what a feature is and all it was computed from.
 
 The key of a feature in a month is the hash of its definition (`strategies.features.definition`), of the code that cuts
-out the month, and of the data files of the month and its warm-up; of filings, of what was known of them by the month's
-end. Keys lie in the commit that wrote the month's rows. So a feature whose key is the stored one is read, not computed.
+out the month, of the data files of the month and its warm-up, and of what listings tell of those days; of filings, of
+what was known of them by the month's end. Keys lie in the commit that wrote the month's rows. So a feature whose key is
+the stored one is read, not computed.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def feature_keys(months: Iterable[str], contents: Contents, filings: Filings) ->
     from strategies import features
     from strategies.features.definition import definition_hash
 
-    own = code_version("assets/feature_months.py")
+    own = code_version("assets/feature_months.py", "lakehouse/market_assets.py")
     # Figures are made before a window sees them, so by code that no definition names.
     of_filings = code_version(
         "assets/feature_filings.py",
@@ -103,7 +104,7 @@ def feature_keys(months: Iterable[str], contents: Contents, filings: Filings) ->
     for month in months:
         reach = [months_before(month, n) for n in range(WARM_UP_MONTHS, -1, -1)]
         files = {table: [list(found.get(part, ())) for part in reach] for table, found in sorted(contents.items())}
-        prices = _hash(own, files)
+        prices = _hash(own, files, filings.listed_hash(reach[0], month))
         filed = _hash(of_filings, filings.known_hash(month))
         keys[month] = {
             name: _hash(definitions[name], prices, filed if FUNDAMENTALS in feature.reads else "")

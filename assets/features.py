@@ -37,7 +37,7 @@ FEATURES_VERSION = code_version(
     *(f"strategies/{name}.py" for name in ("total_return", "kernels")),
     "engine/bars.py",
     "engine/actions.py",
-    "lakehouse/companies.py",
+    *(f"lakehouse/{name}.py" for name in ("companies", "securities", "market_assets")),
     *(f"assets/{name}.py" for name in ("features", "feature_filings", "feature_keys", "feature_months")),
 )
 

@@ -6,9 +6,10 @@ import dagster as dg
 
 from assets.making import GATHER_VERSION, make_month, make_whole
 from assets.making_listings import LISTINGS_VERSION, make_listings
-from assets.metadata import run_context, table_spec, version_of, write_metadata
+from assets.metadata import run_context, sample_table, table_spec, version_of, write_metadata
 from assets.partitions import MONTHS, SINGLE_RUN, warm_up_mapping
-from assets.resources import LakeResource, VendorsResource
+from assets.resources import LakeResource, TrackingResource, VendorsResource
+from assets.writing import mark_runs, restatement_metadata, write_aside, write_whole
 from lakehouse.sources.catalogue import (
     ACTIONS,
     BARS,
@@ -51,11 +52,20 @@ def _by_month(table: str, raw: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource
     ) -> dg.MaterializeResult:
         """Rewrite month after month, so that memory holds one."""
+        from lakehouse.errors import BadRows
+
         opened = lake.open()
-        n_rows, metadata, version = 0, {}, None
+        n_rows, n_aside, metadata, version = 0, 0, {}, None
         for month in context.partition_keys:
-            made = make_month(opened, vendors, table, month)
+            try:
+                made = make_month(opened, vendors, table, month)
+            except BadRows as error:
+                shown = {"rows": sample_table(error.rows), "rule": error.rule}
+                raise dg.Failure(str(error), metadata=shown, allow_retries=False) from error
             rows = made.rows
+            if made.aside is not None:  # first, so that no bar goes before it is known why
+                write_aside(opened, made, month, run_context(context))
+                n_aside += made.aside.num_rows
             commit = opened.replace(
                 table, rows, partitions=[month], batch_id=made.batch_id, context=run_context(context)
             )
@@ -67,6 +77,8 @@ def _by_month(table: str, raw: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
             )
             n_rows, version = n_rows + rows.num_rows, version_of(commit)
             metadata = {"delta_version": commit.version}
+        if n_aside:
+            metadata["rows_in_quarantine"] = n_aside
         return dg.MaterializeResult(data_version=version, metadata={"rows": n_rows, **metadata})
 
     return months_of
@@ -79,13 +91,20 @@ def _whole(table: str, raw: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         code_version=GATHER_VERSION,
         backfill_policy=SINGLE_RUN,
     )
-    def whole(context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource) -> dg.MaterializeResult:
+    def whole(
+        context: dg.AssetExecutionContext, lake: LakeResource, tracking: TrackingResource, vendors: VendorsResource
+    ) -> dg.MaterializeResult:
         """Rewrite the table from all that was answered."""
         opened = lake.open()
         made = make_whole(opened, vendors, table)
-        commit = opened.replace(table, made.rows, batch_id=made.batch_id, context=run_context(context))
+        told = write_whole(opened, table, made, now=vendors.now(), context=run_context(context))
+        marked = mark_runs(opened, tracking, told.restatements, context.log)
         return dg.MaterializeResult(
-            data_version=version_of(commit), metadata=write_metadata(commit, made.rows, WHOLE[table])
+            data_version=version_of(told.commit),
+            metadata={
+                **write_metadata(told.commit, made.rows, WHOLE[table]),
+                **restatement_metadata(told, marked),
+            },
         )
 
     return whole
@@ -102,17 +121,19 @@ def _listings(raw: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         backfill_policy=SINGLE_RUN,
     )
     def listings(
-        context: dg.AssetExecutionContext, lake: LakeResource, vendors: VendorsResource
+        context: dg.AssetExecutionContext, lake: LakeResource, tracking: TrackingResource, vendors: VendorsResource
     ) -> dg.MaterializeResult:
         """Rewrite the table from all that was told; the bars say since when and until when."""
         opened = lake.open()
         made = make_listings(opened, vendors)
-        commit = opened.replace(LISTINGS, made.rows, batch_id=made.batch_id, context=run_context(context))
+        told = write_whole(opened, LISTINGS, made, now=vendors.now(), context=run_context(context))
+        marked = mark_runs(opened, tracking, told.restatements, context.log)
         securities = len(made.rows.column("security_id").unique())
         return dg.MaterializeResult(
-            data_version=version_of(commit),
+            data_version=version_of(told.commit),
             metadata={
-                **write_metadata(commit, made.rows, WHOLE[LISTINGS]),
+                **write_metadata(told.commit, made.rows, WHOLE[LISTINGS]),
+                **restatement_metadata(told, marked),
                 "securities": securities,
                 "reads": dict(made.pins),
             },

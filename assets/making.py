@@ -11,7 +11,7 @@ from assets.answers import OnRead, daily_snapshots, no_read, parsed, table_snaps
 from assets.code_versions import code_version
 from assets.metadata import batch_id
 from lakehouse.core_schemas import QUARANTINE
-from lakehouse.sources.catalogue import ACTIONS, BARS, UNIVERSE
+from lakehouse.sources.catalogue import ACTIONS, BARS, MINUTES, UNIVERSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +26,13 @@ DAILY = (QUARANTINE, BARS, ACTIONS)
 
 NORMALIZE_VERSION = code_version(
     "lakehouse/normalize.py", "lakehouse/winning.py", "lakehouse/bar_rules.py", "lakehouse/actions.py",
+    "lakehouse/set_aside.py", "lakehouse/price_rules.py",
     "lakehouse/calendar.py", "lakehouse/sources",
 )  # fmt: skip
 UNIVERSE_VERSION = code_version("lakehouse/universe.py", "lakehouse/gather.py", "lakehouse/sources")
-GATHER_VERSION = code_version("lakehouse/gather.py", "lakehouse/sources")
+GATHER_VERSION = code_version(
+    "lakehouse/gather.py", "lakehouse/minute_quarantine.py", "lakehouse/price_rules.py", "lakehouse/sources"
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Made:
     """Rows of one table and where they are from.
 
     rows : in the table's schema
+    aside : of minute bars, the rows of core/minute_quarantine that go with them
     batch_id : the sha256 of code and inputs, which names the write
     n_snapshots : answers read
     pins : versions of the tables read
@@ -46,6 +50,7 @@ class Made:
     batch_id: str
     n_snapshots: int
     pins: Mapping[str, int]
+    aside: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ def make_daily(lake: Lake, vendors: VendorsResource, months: Sequence[str], on_r
         exchange=vendors.exchange,
         months=months,
         sources=vendors.source_names,
+        entries=vendors.sources,
         most_bad_rows=vendors.most_bad_rows,
     )
     return MadeDaily(
@@ -108,15 +114,24 @@ def make_month(lake: Lake, vendors: VendorsResource, table: str, month: str, on_
     """Return a month's rows of a gathered table, such as core/minute_bars.
 
     Answers say their days in the exchange's zone, a month is one in UTC: the days beside it are read too.
+
+    Raises
+    ------
+    BadRows : too many bars of a month of minutes break a rule, or an answer contradicts itself.
     """
     from lakehouse.calendar import month_range
     from lakehouse.gather import gather
+    from lakehouse.minute_quarantine import gather_minutes
 
     start, end = month_range(month)
     day = timedelta(days=1)
     snapshots = table_snapshots(lake, vendors, table, start - day, end + day)
-    rows = gather(table, parsed(lake, vendors, snapshots, on_read), sources=vendors.source_names, month=month)
+    parts, names = parsed(lake, vendors, snapshots, on_read), vendors.source_names
     batch = batch_id(GATHER_VERSION, [month], [row["snapshot_id"] for row in snapshots])
+    if table == MINUTES:
+        made = gather_minutes(parts, sources=names, month=month, most_bad_rows=vendors.most_bad_rows)
+        return Made(made.rows, batch, len(snapshots), pins={}, aside=made.quarantine)
+    rows = gather(table, parts, sources=names, month=month)
     return Made(rows=rows, batch_id=batch, n_snapshots=len(snapshots), pins={})
 
 

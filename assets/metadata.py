@@ -67,11 +67,16 @@ def write_metadata(commit: Commit, rows: pa.Table, time_column: str, *, svg: str
         metadata |= {"first": str(min(times)), "last": str(max(times))}
     if "symbol" in rows.column_names:
         metadata["symbols"] = len(rows.column("symbol").unique())
-    if svg:
-        from assets.reports.charts import markdown_image
+    return metadata | picture_metadata(svg, "how it looks")
 
-        metadata["picture"] = dg.MetadataValue.md(markdown_image(svg, "how it looks"))
-    return metadata
+
+def picture_metadata(svg: str, alt: str) -> dict[str, dg.MarkdownMetadataValue]:
+    """Return a picture as a metadata entry, none where there is no picture."""
+    if not svg:
+        return {}
+    from assets.reports.charts import markdown_image
+
+    return {"picture": dg.MetadataValue.md(markdown_image(svg, alt))}
 
 
 def add_partition_rows(context: dg.AssetExecutionContext, table: str, rows: pa.Table) -> None:

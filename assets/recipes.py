@@ -9,6 +9,7 @@ from assets.answers import OnRead, no_read
 from assets.making import DAILY, Made, make_daily, make_month, make_universe, make_whole
 from assets.making_listings import make_listings
 from engine.errors import QuantlakeError
+from lakehouse.core_schemas import MINUTE_QUARANTINE
 from lakehouse.remedies import why_not_made
 from lakehouse.sources.catalogue import (
     ACTIONS,
@@ -60,7 +61,8 @@ def recipe(
     why = why_not_made(table)
     if why is not None:
         raise NotMade(f"{table} cannot be rebuilt: {why}")
-    if table in (*_MONTHLY, *_WHOLE) and not filling(table, vendors.sources):
+    made_of = MINUTES if table == MINUTE_QUARANTINE else table
+    if made_of in (*_MONTHLY, *_WHOLE) and not filling(made_of, vendors.sources):
         raise NotMade(
             f"{table} cannot be rebuilt: none of the sources in force ({', '.join(vendors.sources)}) fills it; name the"
             " one whose snapshots it was made of in quantlake.yaml"
@@ -74,6 +76,9 @@ def recipe(
         elif table in _MONTHLY:
             for month in months:
                 yield _piece([month], make_month(lake, vendors, table, month, on_read))
+        elif table == MINUTE_QUARANTINE:
+            for month in months:
+                yield _aside(month, make_month(lake, vendors, MINUTES, month, on_read))
         elif table == FEATURES:
             yield _features(lake, months)
         elif table == UNIVERSE:
@@ -92,6 +97,14 @@ def _daily(table: str, lake: Lake, vendors: VendorsResource, months: Sequence[st
 
     made = make_daily(lake, vendors, months, on_read)
     yield Piece(partitions=months, rows=made.tables[table], batch_id=made.batch_id)
+
+
+def _aside(month: str, made: Made) -> Piece:
+    from lakehouse.rebuilding import Piece
+
+    if made.aside is None:
+        raise ValueError(f"nothing says what was set aside of {month}")
+    return Piece(partitions=[month], rows=made.aside, batch_id=made.batch_id)
 
 
 def _piece(partitions: Sequence[str], made: Made) -> Piece:

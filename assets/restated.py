@@ -43,7 +43,8 @@ def affected(lake: Lake, restatements: pa.Table) -> list[AffectedRun]:
     """Return the recorded runs that used rows of these restatements, in order of recording.
 
     A run used a row where it read the table at a version before the change, ended on or after the first session
-    touched (what came before its first bar was its warm-up), and the symbol was ever in its universe as it read it.
+    touched (what came before its first bar was its warm-up), and the symbol was ever in its universe as it read it. Of
+    memberships only those of its own universe count. Tables that runs do not pin, such as core/fundamentals, mark none.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ def affected(lake: Lake, restatements: pa.Table) -> list[AffectedRun]:
     runs = lake.scan(_RUNS, columns=["run_id", "spec", "kind", "pins", "spec_yaml", "last_bar_end", "created_at"])
     found = []
     members: dict[tuple[int, str], set[str] | None] = {}
+    members_lost: dict[tuple[int, str], set[str] | None] = {}
     for run in sorted(runs.to_pylist(), key=lambda row: (row["created_at"], row["run_id"])):
         pins = json.loads(run["pins"])
         touching = [
@@ -69,7 +71,8 @@ def affected(lake: Lake, restatements: pa.Table) -> list[AffectedRun]:
         known = members[universe]
         symbols: dict[str, set[str]] = {}
         for row in touching:
-            if known is None or row["symbol"] in known:
+            is_used = known is None or row["symbol"] in known
+            if is_used and (row["table"] != "core/universe" or _lost_members(lake, row, universe[1], members_lost)):
                 symbols.setdefault(row["table"], set()).add(row["symbol"])
         if symbols:
             ordered = {table: tuple(sorted(symbols[table])) for table in sorted(symbols)}
@@ -119,6 +122,31 @@ def _symbols(lake: Lake, version: int, universe: str) -> set[str] | None:
     except LakeError:
         return None
     return set(rows.column("symbol").to_pylist())
+
+
+def _lost_members(
+    lake: Lake, row: Mapping[str, Any], universe: str, found: dict[tuple[int, str], set[str] | None]
+) -> bool:
+    """Return whether a restatement took days of the symbol from this universe; yes where that cannot be told any more.
+
+    Parameters
+    ----------
+    found : the symbols that lost days, by version and universe; what is missing is looked up and kept here
+    """
+    from lakehouse.errors import LakeError
+    from lakehouse.spans_lost import lost
+
+    key = (row["to_version"], universe)
+    if key not in found:
+        table, where = row["table"], [("universe", "=", universe)]
+        try:
+            before, after = (lake.scan(table, version=row[of], where=where) for of in ("from_version", "to_version"))
+        except LakeError:
+            found[key] = None
+        else:
+            found[key] = {symbol for _, symbol in lost(before, after, table)}
+    symbols = found[key]
+    return symbols is None or row["symbol"] in symbols
 
 
 def _some(names: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from engine.errors import QuantlakeError, nearest
 from lakehouse.errors import SourceError
+from lakehouse.lake import SQL_MEMORY_GB
 from lakehouse.sources.catalogue import CATALOGUE, entry_of
 
 CONFIG_FILE = "quantlake.yaml"
@@ -34,6 +35,7 @@ KINDS = {
     "tuple_type": ("a list", True),
     **dict.fromkeys(("float_type", "float_parsing"), ("a number", True)),
     **dict.fromkeys(("greater_than_equal", "less_than"), ("from 0 to below 1", True)),
+    **dict.fromkeys(("greater_than", "finite_number"), ("above 0", True)),
 }
 # Read where they are used; they say nothing about data or where it lies.
 OTHER_VARIABLES = (
@@ -64,6 +66,7 @@ class Settings(BaseSettings):
     start : first month partition, `YYYY-MM`.
     most_bad_rows : share of a month's bars of a source that may break a rule and be set aside in core/quarantine;
         more fail the month. One bar of a month may always be bad, unless this is 0.
+    sql_memory_gb : memory that an SQL query may use, in gigabytes; one that needs more is refused.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
@@ -74,6 +77,7 @@ class Settings(BaseSettings):
     exchange: str = "XNYS"
     start: str = "2000-01"
     most_bad_rows: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.001
+    sql_memory_gb: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = SQL_MEMORY_GB
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("home")

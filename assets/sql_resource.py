@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from dagster_duckdb import DuckDBResource
 
+from lakehouse.lake import SQL_MEMORY_GB
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 class LakeDuckDBResource(DuckDBResource):
     """dagster-duckdb's resource, whose connections see the lake's tables as views and can do nothing but read them.
 
-    Every table is at one version for the life of a connection: the last one, or that of `pins`.
+    Every table is at one version for the life of a connection: the last one, or that of `pins`. Its queries use up to
+    `memory_gb` of memory.
     """
 
     home: str
     database: str = ":memory:"
+    memory_gb: float = SQL_MEMORY_GB
 
     @contextmanager
     def get_connection(self, pins: Mapping[str, int] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -36,5 +40,5 @@ class LakeDuckDBResource(DuckDBResource):
         """
         from lakehouse.lake import Lake
 
-        with Lake(Path(self.home)).connect(pins) as connection:
+        with Lake(Path(self.home)).connect(pins, memory_gb=self.memory_gb) as connection:
             yield connection

@@ -1,7 +1,8 @@
 """The rules every daily bar keeps, and what is done with bars that break one.
 
 An import refuses them all. A vendor's bars that break a rule are set aside in `core/quarantine`, and their month
-fails where they are too many: see `check_share`.
+fails where they are too many: see `check_share`. Beside them stand the bars that a source mended, and those that came
+without prices, as answered: they break no rule and count for nothing there.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 from lakehouse.calendar import session_close, sessions
 from lakehouse.core_schemas import QUARANTINE
 from lakehouse.errors import BadRows
+from lakehouse.price_rules import VALUES, price_rules
 from lakehouse.schemas import table_schema
-from lakehouse.sources.base import BAR_COLUMNS
+from lakehouse.sources.quarantine import MENDED, NO_PRICES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,17 +34,12 @@ CLOCKS_APART = np.timedelta64(5, "m")
 ALWAYS_ALLOWED = 1
 """Bad bars a month of a source may have whatever their share: see `check_share`."""
 
-_VALUES = BAR_COLUMNS[2:]
 _Mask = NDArray[np.bool_]
 
 
 def broken_rules(bars: pd.DataFrame, exchange: str) -> dict[str, _Mask]:
-    """Return, for each rule, which bars break it; a bar may break several.
+    """Return, for each rule, which bars break it; a bar may break several. Those of `price_rules`, and
 
-    non_finite : a price or the volume is missing or infinite
-    positive_prices : a price is not above zero (or not finite)
-    volume_not_negative : the volume is below zero (or not finite)
-    ohlc_order : open or close lies outside low and high
     in_the_future : the session closes later than the answer was known
     sessions_on_calendar : the exchange does not trade on the day
 
@@ -50,18 +47,8 @@ def broken_rules(bars: pd.DataFrame, exchange: str) -> dict[str, _Mask]:
     ----------
     bars : symbol, session (datetime64), open, high, low, close, volume, snapshot_known_at
     """
-    open_, high, low, close, volume = (bars[name].to_numpy(dtype=np.float64) for name in _VALUES)
-    prices = np.column_stack([open_, high, low, close])
-    finite = np.isfinite(prices)
     on_calendar, in_the_future = _times(bars, exchange)
-    return {
-        "non_finite": ~(finite.all(axis=1) & np.isfinite(volume)),
-        "positive_prices": ~(finite & (prices > 0.0)).all(axis=1),
-        "volume_not_negative": ~(np.isfinite(volume) & (volume >= 0.0)),
-        "ohlc_order": (high < np.maximum(open_, close)) | (low > np.minimum(open_, close)),
-        "in_the_future": in_the_future,
-        "sessions_on_calendar": ~on_calendar,
-    }
+    return {**price_rules(bars), "in_the_future": in_the_future, "sessions_on_calendar": ~on_calendar}
 
 
 def _times(bars: pd.DataFrame, exchange: str) -> tuple[_Mask, _Mask]:
@@ -128,8 +115,7 @@ def check_share(bars: pd.DataFrame, reasons: NDArray[np.object_], most_bad_rows:
     texts, offenders = [], []
     for (source, month), rows in groups:
         bad = rows[rows["is_bad"]]
-        allowed = max(ALWAYS_ALLOWED, math.floor(most_bad_rows * len(rows))) if most_bad_rows > 0.0 else 0
-        if len(bad) > allowed:
+        if len(bad) > allowed(len(rows), most_bad_rows):
             counts = ", ".join(f"{reason} {count:,}" for reason, count in bad["reason"].value_counts().items())
             texts.append(f"{month}: {len(bad):,} of {len(rows):,} bars of {source} ({counts})")
             offenders.append(bad)
@@ -138,7 +124,7 @@ def check_share(bars: pd.DataFrame, reasons: NDArray[np.object_], most_bad_rows:
         more = f" and {len(texts) - 5} further months" if len(texts) > 5 else ""
         raise BadRows(
             f"too many bad bars in {'; '.join(texts[:5])}{more}; first {shown(first)}. At most {most_bad_rows:.4%} of "
-            f"a month's bars may be bad{_and_one(most_bad_rows)}: every stored month stays as it was. Fetch those "
+            f"a month's bars may be bad{and_one(most_bad_rows)}: every stored month stays as it was. Fetch those "
             "months again (the raw asset of the source), take the symbol from another source, or, where these bars "
             "may be left out, raise `most_bad_rows` in quantlake.yaml",
             rule="few_bad_rows",
@@ -146,32 +132,51 @@ def check_share(bars: pd.DataFrame, reasons: NDArray[np.object_], most_bad_rows:
         )
 
 
-def _and_one(most_bad_rows: float) -> str:
+def allowed(n_rows: int, most_bad_rows: float) -> int:
+    """Return how many of a source's bars of a month may be bad."""
+    return max(ALWAYS_ALLOWED, math.floor(most_bad_rows * n_rows)) if most_bad_rows > 0.0 else 0
+
+
+def and_one(most_bad_rows: float) -> str:
+    """Return what an error says of the one bad bar that a small month may have."""
     return f", and {ALWAYS_ALLOWED} in a small one" if most_bad_rows > 0.0 else ""
 
 
-def quarantined(bars: pd.DataFrame, reasons: NDArray[np.object_]) -> pa.Table:
-    """Return the bad bars as rows of core/quarantine, sorted by partition and key."""
+def breaks_rule(reason: str) -> bool:
+    """Return whether a reason of core/quarantine is a rule that the bar breaks; else it was mended or has no prices."""
+    return reason != NO_PRICES and not reason.startswith(MENDED)
+
+
+def quarantined(bars: pd.DataFrame, reasons: NDArray[np.object_], aside: pd.DataFrame) -> pa.Table:
+    """Return the bad bars, and those set aside for another reason, as rows of core/quarantine, sorted.
+
+    Parameters
+    ----------
+    aside : as `bars`, with their `reason`
+    """
+    import pandas as pd
     import pyarrow as pa
 
     from lakehouse.rows import conform
 
     schema = table_schema(QUARANTINE)
     bad = bars.assign(reason=reasons)[reasons != None]  # noqa: E711 - elementwise
+    if len(aside):
+        bad = pd.concat([bad, aside[bad.columns]], ignore_index=True)
     # The same bytes asked for twice are one snapshot, known from its first answer on.
     bad = bad.sort_values("snapshot_known_at", kind="stable").drop_duplicates(list(schema.key))
     rows = {
         **{name: bad[name].tolist() for name in ("source", "snapshot_id", "symbol", "reason", "month")},
         "session": bad["session"].dt.date.tolist(),
         "known_at": bad["snapshot_known_at"].tolist(),
-        "values": [json.dumps(_plain(row)) for row in bad[list(_VALUES)].to_dict("records")],
+        "values": [json.dumps(plain(row)) for row in bad[list(VALUES)].to_dict("records")],
     }
     return conform(pa.table({field.name: pa.array(rows[field.name], field.type) for field in schema.schema}), schema)
 
 
 def shown(row: Any) -> str:
     """Return a bar in words: symbol, session and values."""
-    values = ", ".join(f"{name} {row[name]:.10g}" for name in _VALUES)
+    values = ", ".join(f"{name} {row[name]:.10g}" for name in VALUES)
     return f"{row['symbol']} at {row['session']:%Y-%m-%d}: {values}"
 
 
@@ -183,6 +188,6 @@ def sample(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in first.to_dict("records")]
 
 
-def _plain(values: Mapping[str, float]) -> dict[str, float | str]:
+def plain(values: Mapping[str, float]) -> dict[str, float | str]:
     """Return numbers as JSON holds them: those it has no word for as text."""
     return {name: value if math.isfinite(value) else str(value) for name, value in values.items()}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,13 @@ _N_SAMPLE = 10
 PRICES = ("open", "high", "low", "close")
 
 
+class ByMonth(NamedTuple):
+    """A value for each month: `month` datetime64[M][n_months], without holes; `value` float64[n_months]."""
+
+    month: NDArray[np.datetime64]
+    value: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class CheckOutcome:
     """What one check found.
@@ -35,6 +42,9 @@ class CheckOutcome:
     n_failed : offending rows
     sample : the first ten of them, each a mapping from column to value
     description : the rule and the result in one sentence
+    offenders : all of them, with the session of each, where they can be pictured
+    history : what was looked at, month by month: rows, or the largest move
+    limit : what the check allows of the largest move
     """
 
     name: str
@@ -43,11 +53,15 @@ class CheckOutcome:
     n_failed: int
     description: str
     sample: list[dict[str, Any]] = field(default_factory=list)
+    offenders: pd.DataFrame | None = field(default=None, repr=False, compare=False)
+    history: ByMonth | None = field(default=None, repr=False, compare=False)
+    limit: float | None = field(default=None, repr=False, compare=False)
 
 
 def check_bars(bars: pa.Table, actions: pa.Table, *, exchange: str) -> list[CheckOutcome]:
     """Return the outcome of every check of core/daily_bars, in a fixed order."""
-    return [
+    counted = rows_by_month(bars.column("session").to_numpy())
+    outcomes = [
         keys_unique(bars, ("symbol", "session")),
         positive_prices(bars),
         ohlc_order(bars),
@@ -55,6 +69,15 @@ def check_bars(bars: pa.Table, actions: pa.Table, *, exchange: str) -> list[Chec
         calendar_gaps(bars, exchange=exchange),
         unexplained_jumps(bars, actions),
     ]
+    return [outcome if outcome.history else replace(outcome, history=counted) for outcome in outcomes]
+
+
+def rows_by_month(days: NDArray[np.datetime64]) -> ByMonth:
+    """Return how many of the days are in each month."""
+    months = days.astype("datetime64[M]").astype(np.int64)
+    first = int(months.min()) if months.size else 0
+    counts = np.bincount(months - first)
+    return ByMonth((np.arange(counts.size) + first).astype("datetime64[M]"), counts.astype(np.float64))
 
 
 def keys_unique(table: pa.Table, key: Sequence[str]) -> CheckOutcome:
@@ -129,13 +152,17 @@ def unexplained_jumps(
     """
     import pandas as pd
 
+    from lakehouse.listing import MAX_GAP_DAYS
+
     frame = bars.select(["symbol", "session", "open", "close"]).to_pandas(date_as_object=False)
     frame = frame.assign(session=_days(frame["session"])).sort_values(["symbol", "session"], kind="stable")
     frame = frame.drop_duplicates(["symbol", "session"]).reset_index(drop=True)
     split, dividend = _events(
         frame, actions.select(["symbol", "ex_date", "kind", "value"]).to_pandas(date_as_object=False)
     )
-    previous = frame.groupby("symbol")["close"].shift().to_numpy(dtype=np.float64)
+    # After a longer silence the symbol is another security's, see `lakehouse.market_assets`: no move of a price.
+    silent_days = frame.groupby("symbol")["session"].diff().dt.days
+    previous = frame.groupby("symbol")["close"].shift().mask(silent_days > MAX_GAP_DAYS).to_numpy(dtype=np.float64)
     opened, closed = (
         (frame[name].to_numpy(dtype=np.float64) * split + dividend) / previous for name in ("open", "close")
     )
@@ -157,7 +184,21 @@ def unexplained_jumps(
     rows = rows.sort_values("like_split", key=lambda like: like.isna(), kind="stable")
     rule = f"no close moves by more than {threshold:.0%} without a corporate action"
     tail = f"; {n_like} look like a split nobody announced" if n_like else ""
-    return _outcome("unexplained_jumps", rows, rule, blocking=False, tail=tail)
+    found = _outcome("unexplained_jumps", rows, rule, blocking=False, tail=tail)
+    return replace(found, history=_largest_by_month(frame["session"].to_numpy(), np.abs(move)), limit=threshold)
+
+
+def _largest_by_month(days: NDArray[np.datetime64], value: NDArray[np.float64]) -> ByMonth:
+    """Return the largest finite value of each month, zero where there is none."""
+    counted = rows_by_month(days)
+    largest = np.zeros(counted.month.size)
+    if largest.size:
+        place = days.astype("datetime64[M]").astype(np.int64) - counted.month[0].astype(np.int64)
+        # Rows of one symbol and month stand together: few values are left to be compared one by one.
+        first = np.flatnonzero(np.diff(place, prepend=place[0] - 1))
+        highest = np.maximum.reduceat(np.where(np.isfinite(value), value, 0.0), first)
+        np.maximum.at(largest, place[first], highest)
+    return ByMonth(counted.month, largest)
 
 
 def _events(frame: pd.DataFrame, actions: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -205,7 +246,8 @@ def _outcome(name: str, rows: pd.DataFrame, rule: str, *, blocking: bool, tail: 
         {str(key): value.date() if hasattr(value, "date") else value for key, value in row.items()}
         for row in rows.head(_N_SAMPLE).to_dict("records")
     ]
-    return CheckOutcome(name, n_failed == 0, blocking, n_failed, f"{rule}: {found}{tail}", sample)
+    offenders = rows if "session" in rows else None
+    return CheckOutcome(name, n_failed == 0, blocking, n_failed, f"{rule}: {found}{tail}", sample, offenders)
 
 
 def schema_holds(rows: pa.Table, table: str) -> CheckOutcome:
@@ -213,10 +255,11 @@ def schema_holds(rows: pa.Table, table: str) -> CheckOutcome:
     from lakehouse.schemas import table_schema
 
     declared = table_schema(table)
+    stored = {field.name: str(field.type) for field in rows.schema}
     wrong = [
-        {"column": field.name, "declared": str(field.type), "stored": str(rows.schema.field(field.name).type)}
+        {"column": field.name, "declared": str(field.type), "stored": stored.get(field.name, "no such column")}
         for field in declared.schema
-        if field.name not in rows.column_names or rows.schema.field(field.name).type != field.type
+        if stored.get(field.name) != str(field.type)
     ]
     for column in declared.columns:
         if not column.nullable and column.name in rows.column_names and rows.column(column.name).null_count:
@@ -230,4 +273,17 @@ def schema_holds(rows: pa.Table, table: str) -> CheckOutcome:
         n_failed=n_failed,
         description=f"{table}: {len(wrong)} columns not as declared; {twice.description}",
         sample=wrong or twice.sample,
+        offenders=twice.offenders,
+        history=_rows_of_months(rows),
     )
+
+
+def _rows_of_months(rows: pa.Table) -> ByMonth | None:
+    """Return the rows of each month of a table in months, None for another one."""
+    if "month" not in rows.column_names or not rows.num_rows:
+        return None
+    counts = rows.column("month").value_counts()
+    months = counts.field("values").to_numpy(zero_copy_only=False).astype("datetime64[M]").astype(np.int64)
+    value = np.zeros(int(months.max() - months.min()) + 1)
+    value[months - months.min()] = counts.field("counts").to_numpy()
+    return ByMonth((np.arange(value.size) + months.min()).astype("datetime64[M]"), value)

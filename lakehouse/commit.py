@@ -32,6 +32,7 @@ from lakehouse.errors import CorruptTable, LakeError, UnknownFormat
 from lakehouse.files import make_folder, storage_errors, store, sync
 from lakehouse.parquet import DataFile, encode, statistics_json
 from lakehouse.records import OnStep
+from lakehouse.remedies import anew_remedy
 from lakehouse.schemas import TableSchema
 
 MAX_ATTEMPTS = 3
@@ -154,7 +155,7 @@ def ensure_table(path: Path, table: TableSchema, on_step: OnStep) -> DeltaTable:
     if changed or len(stored) > len(wanted) - len(new):
         raise LakeError(
             f"{table.name} was written with other columns ({', '.join(changed or sorted(set(stored)))}); "
-            "this version of the code cannot write it: move the table's folder away and materialize it again"
+            f"this version of the code cannot write it: {anew_remedy(table.name)}"
         )
     if new:
         with storage_errors(log.log_folder(path)):

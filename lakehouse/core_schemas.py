@@ -5,6 +5,7 @@ from __future__ import annotations
 from lakehouse.table_schema import KNOWN_AT, MONTH, SNAPSHOT, SOURCE, SYMBOL, Column, TableSchema
 
 QUARANTINE, RESTATEMENTS = "core/quarantine", "core/restatements"
+MINUTE_QUARANTINE = "core/minute_quarantine"
 
 _DAILY_BARS = TableSchema(
     "core/daily_bars",
@@ -201,13 +202,13 @@ _LISTINGS = TableSchema(
 
 _QUARANTINE = TableSchema(
     QUARANTINE,
-    "Bars left out of core/daily_bars because they break a rule, each with the rule and its values as answered.",
+    "Daily bars as answered that are not in core/daily_bars, or there with a mended value, each with the reason.",
     (
         SOURCE,
         SNAPSHOT,
         SYMBOL,
         Column("session", "date", "day the answer gives the bar"),
-        Column("reason", "string", "rule it breaks, such as ohlc_order; see lakehouse.bar_rules"),
+        Column("reason", "string", "rule it breaks, such as ohlc_order; no_prices; or mended:..., which stays a bar"),
         Column("values", "string", "open, high, low, close and volume; what is not finite as text", "JSON object"),
         KNOWN_AT,
         MONTH,
@@ -215,6 +216,25 @@ _QUARANTINE = TableSchema(
     key=("source", "snapshot_id", "symbol", "session", "reason"),
     partition_by="month",
     month_of="session",
+    known="when the answer that holds it came",
+)
+
+_MINUTE_QUARANTINE = TableSchema(
+    MINUTE_QUARANTINE,
+    "Minute bars as answered that are not in core/minute_bars, or there with a mended value, each with the reason.",
+    (
+        SOURCE,
+        SNAPSHOT,
+        SYMBOL,
+        Column("bar_end", "timestamp", "end of the minute that the answer gives"),
+        Column("reason", "string", "rule it breaks, such as ohlc_order; no_prices; or mended:..., which stays a bar"),
+        Column("values", "string", "open, high, low, close and volume; what is not finite as text", "JSON object"),
+        KNOWN_AT,
+        MONTH,
+    ),
+    key=("source", "snapshot_id", "symbol", "bar_end", "reason"),
+    partition_by="month",
+    month_of="bar_end",
     known="when the answer that holds it came",
 )
 
@@ -258,5 +278,6 @@ CORE_TABLES = (
     _FUNDAMENTALS,
     _SERIES,
     _QUARANTINE,
+    _MINUTE_QUARANTINE,
     _RESTATEMENTS,
 )

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import LakeError
-from lakehouse.lake import Lake
+from lakehouse.lake import SQL_MEMORY_GB, Lake
 
 if TYPE_CHECKING:
     import duckdb
 
 
 def connect(
-    pins: Mapping[str, int] | None = None, *, at: dt.datetime | None = None, home: Path | str | None = None
+    pins: Mapping[str, int] | None = None,
+    *,
+    at: dt.datetime | None = None,
+    home: Path | str | None = None,
+    memory_gb: float = SQL_MEMORY_GB,
 ) -> duckdb.DuckDBPyConnection:
     """Return a DuckDB connection over the tables of a lake, which reads them and nothing else; see `Lake.connect`.
 
@@ -26,6 +30,7 @@ def connect(
     at : a moment with a time zone: tables without a pin are read as they were then.
     home : folder of the lake; by default that of QUANTLAKE_HOME, or `.quantlake` in the working folder. (A home that
         quantlake.yaml names is given here.)
+    memory_gb : what its queries may use; the setting sql_memory_gb counts for the command line and the graph.
 
     Raises
     ------
@@ -36,4 +41,4 @@ def connect(
         raise LakeError(
             f"there is no lake in {folder.absolute()}: set QUANTLAKE_HOME or give `home`; `quantlake demo` fills one"
         )
-    return Lake(folder).connect(pins, at=at)
+    return Lake(folder).connect(pins, at=at, memory_gb=memory_gb)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lakehouse.log import log_folder
-from lakehouse.noted import head_file
+from lakehouse.noted import head_file, outer_head_file
 from lakehouse.parquet import DataFile
 
 State = tuple[tuple[str, int, int, int, int], ...]
@@ -44,8 +44,17 @@ def known_files(path: Path, version: int | None, read: Callable[[], list[DataFil
 
 def _state(path: Path) -> State | None:
     """Return name, size, place and times of each file of the log, or None where that does not tell its content."""
-    found = []
+    found: list[tuple[str, int, int, int, int]] = []
     newest = 0
+    outer = outer_head_file(path)
+    try:
+        about = outer.stat()
+        found.append((str(outer), about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns))
+        newest = max(about.st_mtime_ns, about.st_ctime_ns)
+    except FileNotFoundError:
+        pass  # a home written before there was a note outside of the table
+    except OSError:
+        return None
     for folder in (log_folder(path), head_file(path).parent):
         try:
             with os.scandir(folder) as entries:

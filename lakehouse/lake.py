@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NEVER_WRITTEN = -1
 """The version, in pins, of a declared table that was never written."""
+SQL_MEMORY_GB = 2.0
+"""What a query may use by default, in gigabytes."""
 
 
 class Lake:
@@ -292,16 +294,21 @@ class Lake:
         return reading.history(self.home, table_schema(table))
 
     def connect(
-        self, pins: Mapping[str, int] | None = None, *, at: dt.datetime | None = None
+        self,
+        pins: Mapping[str, int] | None = None,
+        *,
+        at: dt.datetime | None = None,
+        memory_gb: float = SQL_MEMORY_GB,
     ) -> duckdb.DuckDBPyConnection:
         """Return an in-memory DuckDB connection with every table as a view (`core.daily_bars`), locked down.
 
         It reads the lake's tables and nothing else, and writes nothing. Tables without a pin are read at
-        their last version, fixed now; with `at`, at the one that was the last at that moment.
+        their last version, fixed now; with `at`, at the one that was the last at that moment. Queries use up to
+        `memory_gb` of memory and never the disk.
         """
         from lakehouse import sql
 
-        return sql.connect(self.home, self._pinned(pins, at))
+        return sql.connect(self.home, self._pinned(pins, at), memory_gb=memory_gb)
 
     def sql(
         self,
@@ -310,18 +317,39 @@ class Lake:
         parameters: Sequence[Any] | Mapping[str, Any] = (),
         pins: Mapping[str, int] | None = None,
         at: dt.datetime | None = None,
+        most: int | None = None,
+        memory_gb: float = SQL_MEMORY_GB,
     ) -> pa.Table:
-        """Return the result of a query over the tables. Values go in as `parameters` (``?``, ``$name``).
+        """Return the result of one query over the tables. Values go in as `parameters` (``?``, ``$name``).
 
-        `pins` and `at` say which versions it reads, as in `connect`.
+        `pins` and `at` say which versions it reads, as in `connect`. A table that was never written has no rows (see
+        `unwritten`).
+
+        Parameters
+        ----------
+        most : the first so many rows only; those behind them are not made. None: all.
+        memory_gb : what the query may use, and how large its result may be.
 
         Raises
         ------
-        UnknownTable, UnknownColumn, QueryError : DuckDB's text, and the nearest name.
+        UnknownTable, UnknownColumn : names the nearest.
+        QueryError : the SQL is wrong, is several queries, has no result, or takes more memory.
         """
         from lakehouse import sql
 
-        return sql.query(self.home, query, parameters=parameters, pins=self._pinned(pins, at))
+        pinned = self._pinned(pins, at)
+        return sql.query(self.home, query, parameters=parameters, pins=pinned, most=most, memory_gb=memory_gb)
+
+    def unwritten(
+        self, query: str, *, pins: Mapping[str, int] | None = None, at: dt.datetime | None = None
+    ) -> list[str]:
+        """Return the tables that a query names and that have no version: it sees them without a row.
+
+        `pins` and `at` as in `sql`.
+        """
+        from lakehouse import sql
+
+        return sql.unwritten(self.home, query, pins=self._pinned(pins, at))
 
     def _pinned(self, pins: Mapping[str, int] | None, at: dt.datetime | None) -> dict[str, int]:
         """Return the version of each table that is pinned, or that a moment tells."""
@@ -332,6 +360,8 @@ class Lake:
 
     def verify(self, *, deep: bool = True) -> list[Problem]:
         """Return everything wrong with the lake, errors first; empty for a sound one.
+
+        A home where nothing was ever written is a warning: it may be another folder than the one that was meant.
 
         Parameters
         ----------

@@ -143,7 +143,8 @@ def log_damage(path: Path, version: int | None = None) -> tuple[int, str] | None
             return number, "the commit is empty"
     last = versions[-1] if versions else -1
     if last < promised:
-        return last + 1, f"version {promised} was written, the log ends at {last}"
+        end = f"the log ends at {last}" if versions else "all of the log is gone"
+        return last + 1, f"version {promised} was written, {end}"
     for number in {last, last if version is None else version} & set(versions):
         try:
             read_commit(path, number)

@@ -22,8 +22,9 @@ from lakehouse.bar_rules import N_SAMPLE, broken_rules, check_share, first_reaso
 from lakehouse.calendar import month_range, session_close, session_from, session_open
 from lakehouse.errors import BadName, BadRows, SourceError
 from lakehouse.schemas import TABLES
+from lakehouse.set_aside import daily_set_aside
 from lakehouse.sources.base import Parsed, check_symbol, empty_actions, empty_bars
-from lakehouse.winning import coverage, latest_actions, latest_bars, winning_source, with_origins
+from lakehouse.winning import coverage, latest_actions, latest_bars, winning_actions, winning_source, with_origins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,13 +38,16 @@ class Normalized:
     bars : rows of core/daily_bars
     actions : rows of core/corporate_actions
     counts : rows left out or mended, by reason; the sources' own counts have their name in front
-    quarantine : rows of core/quarantine: bars that break a rule; none where they are refused
+    quarantine : rows of core/quarantine: bars that break a rule, were mended, or came without prices; none where bars
+        that break a rule are refused
+    winners : the source that supplies a symbol, of all symbols told of, in whatever months
     """
 
     bars: pa.Table
     actions: pa.Table
     counts: Mapping[str, int]
     quarantine: pa.Table
+    winners: Mapping[str, str]
 
 
 def normalize(
@@ -52,6 +56,7 @@ def normalize(
     exchange: str,
     months: Sequence[str],
     sources: Sequence[str] | None = None,
+    entries: Sequence[str] | None = None,
     symbols: Sequence[str] | None = None,
     off_calendar: Literal["refuse", "drop"] = "refuse",
     most_bad_rows: float | None = None,
@@ -67,6 +72,8 @@ def normalize(
     exchange : the calendar the sessions belong to, e.g. XNYS
     months : like "2000-03"; rows of other months are left out
     sources : in rising precedence; by default in order of appearance
+    entries : the sources with their datasets as in the settings, such as "polygon/splits": what could tell of an
+        action; by default those of the parts
     symbols : keep only these; by default all
     off_calendar : bars on days that are no session are refused, or dropped and counted
     most_bad_rows : share of a month's bars of a source that may break a rule (`lakehouse.bar_rules`), those included
@@ -97,19 +104,23 @@ def normalize(
     if symbols is not None:
         bars, actions = (frame[frame["symbol"].isin(list(symbols))] for frame in (bars, actions))
     _check_symbols(pd.concat([bars["symbol"], actions["symbol"]]).unique())
-    bars, actions = winning_source(bars, actions, order)
+    won, winners = winning_source(bars, order)
+    actions, left_out = winning_actions(given, bars, actions, winners, order, entries)
     covered = coverage(given, bars, actions)
-    bars, n_twice = _once_an_answer(bars)
+    bars, n_twice = _once_an_answer(won)
     actions, n_withdrawn = latest_actions(actions, covered)
     bars = _in_months(bars, "session", months)
+    aside = daily_set_aside(given if most_bad_rows is not None else [], bars, winners)
+    aside = _in_months(aside, "session", months)
     actions = _in_months(actions, "ex_date", months)
-    bars, bad, n_off = _usable_bars(bars, exchange, off_calendar, most_bad_rows)
+    bars, bad, n_off = _usable_bars(bars, aside, exchange, off_calendar, most_bad_rows)
     reasons = bad.column("reason").to_pylist()
     counts |= {
         name: n_rows
         for name, n_rows in (
             ("bars twice in one answer", n_twice),
             ("actions withdrawn by a later snapshot", n_withdrawn),
+            *((reason, len(_in_months(frame, "ex_date", months))) for reason, frame in left_out.items()),
             ("off the calendar", n_off),
             *((f"quarantined: {reason}", reasons.count(reason)) for reason in dict.fromkeys(reasons)),
         )
@@ -120,6 +131,7 @@ def normalize(
         actions=_actions_table(per_share_held(actions), exchange),
         counts=counts,
         quarantine=bad,
+        winners=winners,
     )
 
 
@@ -160,7 +172,7 @@ def _once_an_answer(bars: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 
 def _usable_bars(
-    bars: pd.DataFrame, exchange: str, off_calendar: str, most_bad_rows: float | None
+    bars: pd.DataFrame, aside: pd.DataFrame, exchange: str, off_calendar: str, most_bad_rows: float | None
 ) -> tuple[pd.DataFrame, pa.Table, int]:
     """Return one usable bar a key, the rows of core/quarantine, and how many bars were dropped off the calendar."""
     if off_calendar not in ("refuse", "drop"):
@@ -180,7 +192,7 @@ def _usable_bars(
     else:
         check_share(last, reasons[places], most_bad_rows)
     good = latest_bars(bars[reasons == None])  # noqa: E711 - elementwise
-    return good.reset_index(drop=True), quarantined(last, reasons[places]), n_off
+    return good.reset_index(drop=True), quarantined(last, reasons[places], aside), n_off
 
 
 def _in_months(frame: pd.DataFrame, column: str, months: Sequence[str]) -> pd.DataFrame:

@@ -3,6 +3,9 @@
 delta-rs reads a commit with a flipped bit like any other: a file's range of keys, by which readers skip files, would
 be another one, or a file that was replaced would count again. So the hash of each commit is noted beside the log, in
 lines that carry a checksum of their own: a damaged note is no note, and accuses no commit.
+
+The last acknowledged version is noted twice, in the table's folder and outside of it (`heads/` of the home): what goes
+with the folder, or with the end of its log, is missed. A home of before has no note outside; the next write adds it.
 """
 
 from __future__ import annotations
@@ -20,26 +23,35 @@ def head_file(path: Path) -> Path:
     return path / "_quantlake" / "head"
 
 
+def outer_head_file(path: Path) -> Path:
+    """Return the file outside the table's folder that repeats the last acknowledged version."""
+    return path.parents[2] / "heads" / f"{path.parent.name}.{path.name}"
+
+
 def hashes_file(path: Path) -> Path:
     """Return the file that holds the hashes of the commits, a line each."""
     return path / "_quantlake" / "commits"
 
 
 def acknowledged(path: Path) -> int:
-    """Return the last version a writer was told is on disk, -1 where none was or the note of it is damaged."""
-    with storage_errors(head_file(path)):
+    """Return the last version a writer was told is on disk, -1 where none was or no note of it is there and whole."""
+    return max(_number(head_file(path)), _number(outer_head_file(path)))
+
+
+def damaged_heads(path: Path) -> list[Path]:
+    """Return those of the notes of the last acknowledged version that are there and damaged."""
+    return [file for file in (head_file(path), outer_head_file(path)) if file.is_file() and _number(file) < 0]
+
+
+def _number(file: Path) -> int:
+    """Return the version that a note says, -1 where it is not there or damaged."""
+    with storage_errors(file):
         try:
-            return int(head_file(path).read_text(encoding="ascii"))
-        except (FileNotFoundError, ValueError):
+            content = file.read_bytes()
+        except FileNotFoundError:
             return -1
-
-
-def is_head_damaged(path: Path) -> bool:
-    """Return whether the note of the last acknowledged version is there and no number."""
-    try:
-        return not head_file(path).read_bytes().isdigit()
-    except OSError:
-        return False
+    number, space, check = content.partition(b" ")
+    return int(number) if number.isdigit() and (not space or check == _check(number)) else -1
 
 
 def hashes(path: Path) -> dict[int, str]:
@@ -63,10 +75,10 @@ def note(path: Path, version: int, commits: Mapping[int, bytes]) -> None:
 
     The caller has synced the commits.
     """
-    head, file = head_file(path), hashes_file(path)
-    make_folder(head.parent)
-    with storage_errors(head):
-        if commits:
+    file = hashes_file(path)
+    make_folder(file.parent)
+    if commits:
+        with storage_errors(file):
             is_new = not file.exists()
             with file.open("ab") as opened:
                 opened.write(b"\n".join([b"", *(_line(number, commits[number]) for number in sorted(commits)), b""]))
@@ -74,10 +86,24 @@ def note(path: Path, version: int, commits: Mapping[int, bytes]) -> None:
                 os.fsync(opened.fileno())
             if is_new:
                 sync(file.parent)
-        if acknowledged(path) < version:
-            stage = head.with_name(f"head{STAGING_MARK}")
+    promise(path, version)
+
+
+def promise(path: Path, version: int) -> None:
+    """Note, durably, in both places that a version is on disk; a higher one that is noted stays.
+
+    Without its log, the folder is then refused and not taken for a new table.
+    """
+    for head in (head_file(path), outer_head_file(path)):
+        if _number(head) >= version:
+            continue
+        make_folder(head.parent)
+        stage = head.with_name(f"{head.name}{STAGING_MARK}")
+        with storage_errors(head):
             try:
-                stage.write_text(str(version), encoding="ascii")
+                number = str(version).encode("ascii")
+                # The note within stays a bare number, which earlier versions read.
+                stage.write_bytes(number if head == head_file(path) else number + b" " + _check(number))
                 sync(stage)
                 stage.replace(head)
             finally:

@@ -2,7 +2,8 @@
 
 Only a stored row whose values change, or that goes, is a restatement. A month filled for the first time, sessions
 appended, a symbol that is new: nothing that was read before has another value. Where a row came from (`source`,
-`snapshot_id`) is no value either: a vendor asked again who answers the same restates nothing.
+`snapshot_id`) is no value either: a vendor asked again who answers the same restates nothing. Of memberships and
+listings, which are spans of days, the days count that are no longer there (`lakehouse.spans_lost`).
 
 A write that restates says so in its own commit, and the rows of `core/restatements` follow. Killed in between, the
 next write of the table finds the commit and adds them first.
@@ -19,7 +20,9 @@ import numpy as np
 
 from lakehouse.core_schemas import RESTATEMENTS
 from lakehouse.errors import CorruptTable, LakeError
+from lakehouse.origins import require_origins
 from lakehouse.schemas import table_schema
+from lakehouse.spans_lost import SPANS, figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,10 +34,18 @@ if TYPE_CHECKING:
 WATCHED: Mapping[str, tuple[str, ...]] = {
     "core/daily_bars": ("open", "high", "low", "close", "volume"),
     "core/corporate_actions": ("value", "pay_date"),
+    "core/universe": ("start", "end"),
+    "core/listings": ("start", "end"),
+    "core/fundamentals": ("value",),
+    "core/series": ("value",),
 }
 """The tables watched, each with the columns whose change is a restatement."""
 
+_DAY = {"core/fundamentals": "filed", "core/series": "about"}
+"""The day of a row, where it is neither its month's nor the last of its key."""
+
 _FLAG = "restated_at"
+_SUBJECT, _IS_THERE = "_subject", "_is_there"
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ def replace_and_tell(
     ----------
     now : when the new rows are written, timezone-aware.
 
-    Raises as `Lake.replace`.
+    Raises as `Lake.replace`; CorruptTable also where the manifest lost what rows that would go were made of.
     """
     unread, is_restating = None, False
     if table in WATCHED:
@@ -92,35 +103,54 @@ def restatements(
     ------
     LakeError : a table that is not watched.
     """
-    import pandas as pd
-    import pyarrow as pa
 
     if table not in WATCHED:
         raise LakeError(f"restatements are looked for in {', '.join(WATCHED)}, not in {table}")
+    if table in SPANS:
+        found = figures(before, after, table, detected_at.astimezone(dt.UTC).date())
+        return _rows(table, versions, detected_at, found)
     values = WATCHED[table]
     key = list(table_schema(table).key)
     columns = [*key, *values]
     if before.num_rows == 0 or before.select(columns).equals(after.select(columns)):
         return _none()
-    old, new = (rows.select(columns).to_pandas() for rows in (before, after))
-    pairs = old.merge(new, on=key, how="outer", suffixes=("", "_new"), indicator=True)
-    pairs = pairs.rename(columns={table_schema(table).month_of or key[1]: "session"})
+    old, new = (_with_subject(rows.select(columns), table) for rows in (before, after))
+    old, new = _of_touched(old, new, key, values)
+    if old.num_rows == 0:
+        return _none()
+    old, new = (rows.to_pandas() for rows in (old, new))
+    pairs = old.merge(new, on=[*key, _SUBJECT], how="outer", suffixes=("", "_new"), indicator=True)
+    pairs["session"] = pairs[_DAY.get(table) or table_schema(table).month_of]
     is_both = (pairs["_merge"] == "both").to_numpy()
     pairs["is_removed"] = (pairs["_merge"] == "left_only").to_numpy()
     pairs["is_added"] = (pairs["_merge"] == "right_only").to_numpy()
     pairs["is_changed"], pairs["column"], pairs["change"] = _changes(pairs, values, is_both)
+    told = {
+        str(symbol): _figures(group)
+        for symbol, group in pairs.groupby(_SUBJECT, sort=True)
+        if (group["is_changed"] | group["is_removed"]).any()
+    }
+    return _rows(table, versions, detected_at, told)
+
+
+def _rows(
+    table: str, versions: tuple[int, int], detected_at: dt.datetime, told: Mapping[str, Mapping[str, Any]]
+) -> pa.Table:
+    """Return rows of core/restatements from what they say of each symbol."""
+    import pandas as pd
+    import pyarrow as pa
+
     rows = [
         {
             "table": table,
             "from_version": versions[0],
             "to_version": versions[1],
             "symbol": symbol,
-            **_figures(group),
+            **of_symbol,
             "detected_at": detected_at,
             "month": f"{detected_at.astimezone(dt.UTC):%Y-%m}",
         }
-        for symbol, group in pairs.groupby("symbol", sort=True)
-        if (group["is_changed"] | group["is_removed"]).any()
+        for symbol, of_symbol in told.items()
     ]
     return pa.Table.from_pylist(
         [{name: None if pd.isna(value) else value for name, value in row.items()} for row in rows],
@@ -128,14 +158,46 @@ def restatements(
     )
 
 
+def _with_subject(rows: pa.Table, table: str) -> pa.Table:
+    """Return rows with what core/restatements calls their symbol: of a company its number, of a series its name."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if table == "core/fundamentals":
+        number = pc.utf8_lpad(rows.column("cik").cast(pa.string()), 10, padding="0")
+        return rows.append_column(_SUBJECT, pc.binary_join_element_wise("CIK", number, ""))
+    if table == "core/series":
+        is_named = pc.equal(rows.column("symbol"), "")
+        return rows.append_column(_SUBJECT, pc.if_else(is_named, rows.column("name"), rows.column("symbol")))
+    return rows.append_column(_SUBJECT, rows.column("symbol"))
+
+
+def _of_touched(before: pa.Table, after: pa.Table, key: list[str], values: Sequence[str]) -> tuple[pa.Table, pa.Table]:
+    """Return the rows of those symbols alone of which a stored row changed or went: mostly few, of a large table."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    new = after.select([*key, *values]).rename_columns([*key, *(f"{name}_new" for name in values)])
+    pairs = before.join(new.append_column(_IS_THERE, pa.repeat(True, new.num_rows)), keys=key, join_type="left outer")
+    is_same = pc.fill_null(pairs.column(_IS_THERE), False)
+    for name in values:
+        one, other = pairs.column(name), pairs.column(f"{name}_new")
+        both_null = pc.and_(pc.is_null(one), pc.is_null(other))
+        is_same = pc.and_(is_same, pc.or_(pc.fill_null(pc.equal(one, other), False), both_null))
+    touched = pc.unique(pairs.filter(pc.invert(is_same)).column(_SUBJECT).combine_chunks())
+    before, after = (rows.filter(pc.is_in(rows.column(_SUBJECT), value_set=touched)) for rows in (before, after))
+    return before, after
+
+
 def _looked_for(
     lake: Lake, table: str, rows: pa.Table, partitions: Sequence[str], now: dt.datetime
 ) -> tuple[str | None, bool]:
     """Return why the stored rows could not be read, if so, and whether the new ones restate some."""
     try:
-        stored = lake.scan(table, where=[("month", "in", list(partitions))])
+        stored = lake.scan(table, where=_where(table, partitions))
     except CorruptTable as error:
         return str(error), False
+    require_origins(lake, table, stored, rows)
     found = restatements(stored, rows, table=table, versions=(0, 1), detected_at=now)
     return None, found.num_rows > 0
 
@@ -192,12 +254,18 @@ def _tell_untold(lake: Lake, table: str) -> None:
 def _record(lake: Lake, table: str, version: int) -> pa.Table:
     """Compare a version with the one before, in the partitions it wrote, and append what is found."""
     detected_at = dt.datetime.fromisoformat(_context(lake, table, version)[_FLAG])
-    where = [("month", "in", list(_metadata(lake, table, version)["partitions"]))]
+    where = _where(table, _metadata(lake, table, version)["partitions"])
     before, after = (lake.scan(table, version=number, where=where) for number in (version - 1, version))
     rows = restatements(before, after, table=table, versions=(version - 1, version), detected_at=detected_at)
     if rows.num_rows:
         lake.append_once(RESTATEMENTS, rows, batch_id=f"restated {table} {version}")
     return rows
+
+
+def _where(table: str, partitions: Sequence[str]) -> list[tuple[str, str, Any]] | None:
+    """Return which rows a write replaces; None: all, of a table without partitions."""
+    column = table_schema(table).partition_by
+    return None if column is None else [(column, "in", list(partitions))]
 
 
 def _context(lake: Lake, table: str, version: int) -> Mapping[str, Any]:

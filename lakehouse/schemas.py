@@ -43,7 +43,7 @@ _FEATURES_DAILY = TableSchema(
         SYMBOL,
         Column("session", "date", "trading day of the exchange"),
         Column("bar_end", "timestamp", "the session's close; the features are knowable from here"),
-        Column("total_return", "float64", "total return since the asset's previous bar", "rate", nullable=True),
+        Column("total_return", "float64", "total return since the bar before", "rate", nullable=True),
         Column("momentum_252_21", "float64", "total return from 252 bars ago to 21 bars ago", "rate", nullable=True),
         Column("momentum_126_21", "float64", "total return from 126 bars ago to 21 bars ago", "rate", nullable=True),
         Column("reversal_21", "float64", "total return over the last 21 bars, negated", "rate", nullable=True),

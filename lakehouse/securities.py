@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,13 +29,14 @@ from lakehouse.listing import build_listings, one_spelling
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Securities", "build_listings"]
+__all__ = ["NO_END", "Range", "Securities", "build_listings"]
 
 _EPOCH = dt.date(1970, 1, 1)
-_NO_END = 1 << 30
+NO_END = 1 << 30
+"""The end of a range, in days since 1970, that has none."""
 
 
-class _Range(NamedTuple):
+class Range(NamedTuple):
     """A listing's days, [start, end), since 1970, and its security."""
 
     start: int
@@ -59,12 +61,12 @@ class Securities:
     """
 
     def __init__(self, listings: pa.Table, *, as_of: dt.datetime) -> None:
-        self._by_symbol: defaultdict[str, list[_Range]] = defaultdict(list)
-        self._by_security: defaultdict[str, list[tuple[str, _Range]]] = defaultdict(list)
+        self._by_symbol: defaultdict[str, list[Range]] = defaultdict(list)
+        self._by_security: defaultdict[str, list[tuple[str, Range]]] = defaultdict(list)
         for row in known(listings, as_of).to_pylist():
             has_end = row["end"] is not None and row["end_known_at"] <= as_of
-            end = (row["end"] - _EPOCH).days if has_end else _NO_END
-            days_of = _Range((row["start"] - _EPOCH).days, end, row["security_id"])
+            end = (row["end"] - _EPOCH).days if has_end else NO_END
+            days_of = Range((row["start"] - _EPOCH).days, end, row["security_id"])
             self._by_symbol[one_spelling(row["symbol"])].append(days_of)
             self._by_security[row["security_id"]].append((row["symbol"], days_of))
         for symbol, ranges in self._by_symbol.items():
@@ -89,6 +91,33 @@ class Securities:
         if not ranges:
             raise UnknownSymbol(f"no listing has the symbol {symbol!r}{nearest(symbol, self._by_symbol)}")
         raise UnknownSymbol(f"{symbol} meant no security on {day}; it did over {', '.join(map(_text, ranges))}")
+
+    def ranges_of(self, symbol: str) -> tuple[Range, ...]:
+        """Return when the symbol meant which security, in order of time and apart; empty where no listing has it."""
+        found: list[Range] = []
+        for start, end, security_id in self._by_symbol.get(one_spelling(symbol), ()):
+            if found and start <= found[-1].end and security_id == found[-1].security_id:
+                found[-1] = found[-1]._replace(end=max(end, found[-1].end))
+            else:
+                found.append(Range(start, end, security_id))
+        return tuple(found)
+
+    def within(self, first: int, after: int) -> list[tuple[str, int, int, str]]:
+        """Return symbol, start, end and security of all that is told of days in [first, after), cut to them; sorted."""
+        return sorted(
+            {
+                (symbol, max(found.start, first), min(found.end, after), security_id)
+                for security_id, listings in self._by_security.items()
+                for symbol, found in listings
+                if found.start < after and first < found.end
+            }
+        )
+
+    def related(self, symbols: Iterable[str]) -> list[str]:
+        """Return the symbols, and all those of the securities they ever meant; sorted, as listings spell them."""
+        own = set(symbols)
+        ids = {found.security_id for symbol in own for found in self.ranges_of(symbol)}
+        return sorted(own | {symbol for security_id in ids for symbol, _ in self._by_security[security_id]})
 
     def symbols_of(self, security_id: str, day: dt.date) -> tuple[str, ...]:
         """Return the symbols of a security on the day, sorted: one, where sources spell it alike, or none.
@@ -153,7 +182,7 @@ class Securities:
             )
         return own
 
-    def _listings(self, security_id: str) -> list[tuple[str, _Range]]:
+    def _listings(self, security_id: str) -> list[tuple[str, Range]]:
         if security_id not in self._by_security:
             raise UnknownSymbol(f"there is no security {security_id!r}{nearest(security_id, self._by_security)}")
         return self._by_security[security_id]
@@ -172,7 +201,7 @@ class Securities:
         return answer
 
 
-def _check_apart(symbol: str, ranges: list[_Range]) -> None:
+def _check_apart(symbol: str, ranges: list[Range]) -> None:
     for earlier, later in pairwise(ranges):
         if later.start < earlier.end and later.security_id != earlier.security_id:
             raise BadRows(
@@ -182,7 +211,7 @@ def _check_apart(symbol: str, ranges: list[_Range]) -> None:
             )
 
 
-def _text(days_of: _Range) -> str:
+def _text(days_of: Range) -> str:
     start = _EPOCH + dt.timedelta(days=days_of.start)
-    end = "" if days_of.end == _NO_END else _EPOCH + dt.timedelta(days=days_of.end)
+    end = "" if days_of.end == NO_END else _EPOCH + dt.timedelta(days=days_of.end)
     return f"[{start}, {end})"

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from engine.errors import nearest
-from lakehouse.errors import CorruptTable, LakeError, QueryError, UnknownColumn, UnknownTable
-from lakehouse.parquet import REMEDY, dataset
+from lakehouse.errors import QueryError
+from lakehouse.lake import NEVER_WRITTEN, SQL_MEMORY_GB
+from lakehouse.log import checked_version
+from lakehouse.parquet import dataset
 from lakehouse.paths import table_path
 from lakehouse.reading import files_at
 from lakehouse.schemas import LAYERS, TABLES, table_schema
+from lakehouse.sql_errors import MORE_MEMORY, query_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    "memory_limit": "2GB",
     "threads": "2",
     "temp_directory": "",
 }
@@ -41,15 +42,17 @@ _LOCK = (
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
-_MISSING_TABLE = re.compile(r"Table with name \"?([^\s\"]+)\"? does not exist")
-_MISSING_COLUMN = re.compile(r"Referenced column .* not found|does not have a column named")
-_DAMAGED_FILE = re.compile(r"reading the Arrow source failed")
+_BATCH_ROWS = 65_536
 
 
-def connect(home: Path, pins: Mapping[str, int] | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    home: Path, pins: Mapping[str, int] | None = None, *, memory_gb: float = SQL_MEMORY_GB
+) -> duckdb.DuckDBPyConnection:
     """Return a locked connection with a view for every table; see `Lake.connect`."""
     versions = {table_schema(name).name: version for name, version in (pins or {}).items()}
-    connection = duckdb.connect(":memory:", config=_CONFIG)
+    if not memory_gb > 0.0:
+        raise QueryError(f"the memory of queries must be above 0 GB, was {memory_gb}")
+    connection = duckdb.connect(":memory:", config=_CONFIG | {"memory_limit": f"{round(memory_gb * 1e9)}B"})
     try:
         for layer in LAYERS:
             connection.execute(f"CREATE SCHEMA {layer}")
@@ -74,20 +77,66 @@ def query(
     *,
     parameters: Sequence[Any] | Mapping[str, Any],
     pins: Mapping[str, int] | None,
+    most: int | None = None,
+    memory_gb: float = SQL_MEMORY_GB,
 ) -> pa.Table:
     """Return the result of a query; see `Lake.sql`."""
-    with connect(home, pins) as connection:
+    import pyarrow as pa
+
+    with connect(home, pins, memory_gb=memory_gb) as connection:
         try:
-            return _interruptible(connection, lambda: _rows(connection, text, parameters))
-        except duckdb.Error as error:
-            raise query_error(error) from error
+            return _interruptible(connection, lambda: _rows(connection, text, parameters, most, memory_gb))
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            # Rows are made while Arrow takes them: what fails then comes as an error of reading.
+            raise query_error(error, text, memory_gb=memory_gb) from error
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, text: str, parameters: Sequence[Any] | Mapping[str, Any]) -> pa.Table:
+def unwritten(home: Path, text: str, *, pins: Mapping[str, int]) -> list[str]:
+    """Return the tables a query names that have no version; see `Lake.unwritten`."""
+    versions = {table_schema(name).name: version for name, version in pins.items()}
+    named = (table.name for table in TABLES.values() if _names(text, table.name))
+    return [
+        name
+        for name in named
+        if versions.get(name, checked_version(table_path(home, name), name, None)) <= NEVER_WRITTEN
+    ]
+
+
+def _names(text: str, table: str) -> bool:
+    """Return whether SQL names a table; without its layer none is found (DuckDB tells nothing of views of Arrow)."""
+    layer, _, name = table.partition("/")
+    return re.search(rf'\b{layer}"?\s*\.\s*"?{name}\b', text, re.IGNORECASE) is not None
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    parameters: Sequence[Any] | Mapping[str, Any],
+    most: int | None,
+    memory_gb: float,
+) -> pa.Table:
+    """Return the first rows of the only statement, taken batch by batch until they are enough."""
+    import pyarrow as pa
+
+    n_statements = len(connection.extract_statements(text))
+    if n_statements > 1:
+        raise QueryError(f"one query at a time, these are {n_statements}: only the last one's rows would be seen")
     relation = connection.sql(text, params=parameters or None)
     if relation is None:
         raise QueryError("the query has no result: ask for rows with SELECT")
-    return relation.to_arrow_table()
+    batches, n_rows, n_bytes = [], 0, 0
+    with relation.to_arrow_reader(_BATCH_ROWS) as reader:
+        schema = reader.schema
+        for batch in reader:
+            batches.append(batch)
+            n_rows += batch.num_rows
+            n_bytes += batch.nbytes
+            if most is not None and n_rows >= most:
+                break
+            if n_bytes > memory_gb * 1e9:
+                hint = MORE_MEMORY.format(memory_gb=memory_gb)
+                raise QueryError(f"the result is too large, {n_rows:,} rows and more are coming: {hint}")
+    return pa.Table.from_batches(batches, schema=schema).slice(0, most)
 
 
 def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], pa.Table]) -> pa.Table:
@@ -105,29 +154,3 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], pa.
         except KeyboardInterrupt:
             connection.interrupt()
             raise
-
-
-def query_error(error: duckdb.Error) -> LakeError:
-    """Return the lake's error for DuckDB's, with the nearest right name where a table is unknown."""
-    text = str(error).strip()
-    if match := _MISSING_TABLE.search(text):
-        return _unknown_table(match[1])
-    if _MISSING_COLUMN.search(text):
-        return UnknownColumn(text)
-    if _DAMAGED_FILE.search(text):
-        return CorruptTable(f"a data file is missing or damaged: {text}; {REMEDY}")
-    if isinstance(error, duckdb.PermissionException):
-        return QueryError(f"a query reads the lake's tables and nothing else: {text}")
-    return QueryError(text)
-
-
-def _unknown_table(name: str) -> UnknownTable:
-    known = [table.sql_name for table in TABLES.values()]
-    bare = {sql_name.partition(".")[2]: sql_name for sql_name in known}
-    if name in bare:
-        return UnknownTable(f"unknown table {name!r}; did you mean {bare[name]!r}?")
-    hint = nearest(name, bare)
-    for candidate, sql_name in bare.items():
-        if hint == f"; did you mean {candidate!r}?":
-            return UnknownTable(f"unknown table {name!r}; did you mean {sql_name!r}?")
-    return UnknownTable(f"unknown table {name!r}; known: {', '.join(sorted(known))}")

@@ -37,6 +37,8 @@ def stale_symbols(connection: duckdb.DuckDBPyConnection, *, most: int = MOST_BEH
     ----------
     connection : of `Lake.connect`; reads core.daily_bars and core.corporate_actions
     """
+    import pandas as pd
+
     rows = connection.sql(_STALE, params={"most": most}).to_arrow_table().to_pylist()
     text = f"a bar in the last {most} sessions of its source for each symbol that is not delisted"
     return CheckOutcome(
@@ -46,4 +48,5 @@ def stale_symbols(connection: duckdb.DuckDBPyConnection, *, most: int = MOST_BEH
         len(rows),
         text if not rows else f"{text}: {len(rows)} have none",
         [{**row, "last_session": str(row["last_session"])} for row in rows[:_N_SAMPLE]],
+        pd.DataFrame([{**row, "session": row["last_session"]} for row in rows]) if rows else None,
     )

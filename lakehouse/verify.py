@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,22 @@ import pyarrow.parquet as pq
 from lakehouse import log, noted
 from lakehouse.commit import live_files, opened
 from lakehouse.errors import CorruptTable, LakeError, UnknownFormat
-from lakehouse.files import STAGING_MARK, sha256_of_file, storage_errors
+from lakehouse.files import STAGING_MARK, storage_errors
+from lakehouse.foreign import foreign_versions
 from lakehouse.let_go import let_go, record_file
 from lakehouse.parquet import DataFile
-from lakehouse.paths import snapshots_root, table_path
+from lakehouse.paths import snapshots_root, table_path, tables_root
 from lakehouse.reading import scan
 from lakehouse.records import Problem
-from lakehouse.remedies import file_remedy
+from lakehouse.remedies import MANIFEST, file_remedy, foreign_remedy, log_remedy
 from lakehouse.schemas import TABLES, TableSchema, table_schema
-from lakehouse.snapshots import MANIFEST
-from lakehouse.snapshots import REMEDY as SNAPSHOT_REMEDY
+from lakehouse.verify_snapshots import KILLED, LEFTOVER, hash_damage, snapshot_problems
 
-_KILLED = "a write that was killed left this"
-_LEFTOVER = "no reader sees it; delete it while nothing writes"
+NEVER_WRITTEN = "nothing was ever written here"
+_NO_NOTE = (
+    "leave it: nothing notes the last version that was acknowledged, so it may be of a commit that is gone; the next "
+    "write of the table notes it again"
+)
 _REFUSED = "do what the text says, then run `quantlake verify` again"
 
 
@@ -34,8 +37,44 @@ def verify(home: Path, *, deep: bool) -> list[Problem]:
     problems: list[Problem] = []
     for table in TABLES.values():
         problems += _or_refusal(_table(home, table, deep=deep), table.name, table_path(home, table.name))
-    problems += _or_refusal(_snapshots(home, deep=deep), MANIFEST, snapshots_root(home))
-    return sorted(problems, key=lambda problem: problem.severity)
+    damaged = {problem.table for problem in problems if problem.severity == "error"}
+    whole = [table.name for table in TABLES.values() if table.name not in damaged]
+    problems += _or_refusal(_pins(home, whole), _RUNS, table_path(home, _RUNS))
+    problems += _or_refusal(snapshot_problems(home, deep=deep), MANIFEST, snapshots_root(home))
+    return sorted(problems, key=lambda problem: problem.severity) or _never_written(home)
+
+
+_RUNS = "research/runs"
+
+
+def _never_written(home: Path) -> list[Problem]:
+    """Return a warning where there is nothing that could be sound: the home may be another folder."""
+    if any(tables_root(home).glob("*/*")) or any(snapshots_root(home).glob("*")):
+        return []
+    remedy = "if it should hold data, set QUANTLAKE_HOME to the right folder; `quantlake demo` fills a new one"
+    return [Problem("(none)", None, NEVER_WRITTEN, str(home), remedy, "warning")]
+
+
+def _pins(home: Path, tables: Sequence[str]) -> Iterator[Problem]:
+    """Versions beyond the end of a log that recorded runs read: they were there."""
+    if _RUNS not in tables:
+        return
+    rows = scan(home, table_schema(_RUNS), version=None, columns=("run_id", "pins"), where=None).to_pylist()
+    read: list[tuple[Mapping[str, int], str]] = []
+    for row in rows:
+        try:
+            read.append((dict(json.loads(row["pins"])), row["run_id"]))
+        except (ValueError, TypeError) as error:
+            what = f"the pins of run {row['run_id']} cannot be read: {error}"
+            yield Problem(_RUNS, None, what, str(table_path(home, _RUNS)), log_remedy(_RUNS))
+    for table in tables:
+        path = table_path(home, table)
+        last = max(log.commit_files(path), default=-1)
+        pinned, run = max(((pins.get(table, -1), run_id) for pins, run_id in read), default=(-1, ""))
+        if pinned > last:
+            end = f"the log ends at {last}" if last >= 0 else "the table is gone"
+            what = f"version {pinned} was written, run {run} read it; {end}"
+            yield Problem(table, pinned, what, str(path), log_remedy(table))
 
 
 def _or_refusal(problems: Iterator[Problem], table: str, path: Path) -> Iterator[Problem]:
@@ -51,17 +90,15 @@ def _table(home: Path, table: TableSchema, *, deep: bool) -> Iterator[Problem]:
     path = table_path(home, table.name)
     versions = log.commit_files(path)
     if not versions:
-        if path.is_dir():
-            yield _no_commits(path, table)
+        yield from _no_commits(path, table)
         return
     damage = list(_log(path, table, list(versions)))
     yield from damage
     if damage:
         return
-    if noted.is_head_damaged(path):
+    for head in noted.damaged_heads(path):
         what = "the note of the last acknowledged version is damaged"
-        remedy = "delete the file: the next write notes it again"
-        yield Problem(table.name, None, what, str(noted.head_file(path)), remedy, "warning")
+        yield Problem(table.name, None, what, str(head), "none needed: the next write notes it again", "warning")
     last = max(versions)
     try:
         files = live_files(opened(path, table.name, last), table)
@@ -79,8 +116,8 @@ def _table(home: Path, table: TableSchema, *, deep: bool) -> Iterator[Problem]:
     current: set[str] = set()
     adding: dict[str, dict[str, Any]] = {}
     recorded: dict[str, dict[str, Any]] = {}
-    for version in versions:
-        commit = log.read_commit(path, version)
+    commits = {version: log.read_commit(path, version) for version in versions}
+    for version, commit in commits.items():
         adding |= {action["path"]: action for action in commit.actions.get("add", [])}
         added = {action["path"] for action in commit.actions.get("add", [])}
         named |= added
@@ -96,6 +133,11 @@ def _table(home: Path, table: TableSchema, *, deep: bool) -> Iterator[Problem]:
         if wrong is not None:
             yield Problem(table.name, last, wrong, str(path / file.path), _remedy(table, file))
     yield from _old_files(path, table, needed - {file.path for file in files}, recorded, deep=deep)
+    for version in foreign_versions(commits, table):
+        what = "another tool changed which files are in use: rows may be missing, or there that no answer told of"
+        is_loose = version == last and noted.acknowledged(path) < version
+        remedy = foreign_remedy(table.name, is_loose)
+        yield Problem(table.name, version, what, str(log.commit_file(path, version)), remedy)
     yield from _leftovers(path, table, named)
 
 
@@ -115,11 +157,18 @@ def _differs(file: DataFile, action: Mapping[str, Any], table: TableSchema) -> b
     )
 
 
-def _no_commits(path: Path, table: TableSchema) -> Problem:
-    if noted.acknowledged(path) < 0:
+def _no_commits(path: Path, table: TableSchema) -> Iterator[Problem]:
+    promised = noted.acknowledged(path)
+    if promised >= 0:
+        gone = "all commits are missing" if path.is_dir() else "the table's folder is missing"
+        yield Problem(table.name, None, f"{gone}, version {promised} was written", str(path), log.remedy(path, 0))
+    elif path.is_dir() and any(_is_data(file) and STAGING_MARK not in file.name for file in path.rglob("*")):
+        # The first write of a table makes its log before a data file gets its name.
+        what = "there are data files and all commits are missing"
+        yield Problem(table.name, None, what, str(path), log.remedy(path, 0))
+    elif path.is_dir():
         what = "a write that was killed left a folder without commits"
-        return Problem(table.name, None, what, str(path), "none needed: the next write goes on", "warning")
-    return Problem(table.name, None, "all commits are missing", str(path), log.remedy(path, 0))
+        yield Problem(table.name, None, what, str(path), "none needed: the next write goes on", "warning")
 
 
 def _log(path: Path, table: TableSchema, versions: list[int]) -> Iterator[Problem]:
@@ -127,6 +176,9 @@ def _log(path: Path, table: TableSchema, versions: list[int]) -> Iterator[Proble
     found = log.log_damage(path)
     if found is not None:
         damage[found[0]] = found[1]
+    hashed, last = max(noted.hashes(path), default=-1), max(versions)
+    if found is None and hashed > last:
+        damage[last + 1] = f"version {hashed} was written, its hash is noted; the log ends at {last}"
     for version in versions:
         try:
             log.read_commit(path, version)
@@ -157,15 +209,7 @@ def _file_damage(path: Path, file: DataFile, recorded: Mapping[str, Any], *, dee
     if n_rows != file.n_rows:
         return f"the data file has {n_rows} rows, not {file.n_rows}"
     digest = recorded.get("sha256", file.sha256)
-    return None if digest is None or not deep else _hash_damage(path, digest, "the data file")
-
-
-def _hash_damage(path: Path, digest: str, what: str) -> str | None:
-    """Return what is wrong with a file that should have the hash."""
-    try:
-        return None if sha256_of_file(path) == digest else f"{what}'s bytes do not have the hash they were written with"
-    except OSError as error:
-        return f"{what} cannot be read: {error}"
+    return None if digest is None or not deep else hash_damage(path, digest, "the data file")
 
 
 def _old_files(
@@ -177,51 +221,23 @@ def _old_files(
         if not (path / name).is_file():
             what = "the data file of an earlier version is missing"
         elif deep and name in recorded:
-            what = _hash_damage(path / name, recorded[name]["sha256"], "the data file of an earlier version")
+            what = hash_damage(path / name, recorded[name]["sha256"], "the data file of an earlier version")
         if what is not None:
             remedy = "runs pinned to that version cannot be replayed; restore the file from a backup"
             yield Problem(table.name, None, what, str(path / name), remedy, "warning")
 
 
 def _leftovers(path: Path, table: TableSchema, named: set[str]) -> Iterator[Problem]:
+    remedy = LEFTOVER if noted.acknowledged(path) >= 0 else _NO_NOTE
     for file in sorted(path.rglob("*")):
         if not file.is_file():
             continue
         if STAGING_MARK in file.name:
-            yield Problem(table.name, None, _KILLED, str(file), _LEFTOVER, "warning")
+            yield Problem(table.name, None, KILLED, str(file), LEFTOVER, "warning")
         elif _is_data(file) and file.relative_to(path).as_posix() not in named:
             what = "a data file that no version names"
-            yield Problem(table.name, None, what, str(file), _LEFTOVER, "warning")
+            yield Problem(table.name, None, what, str(file), remedy, "warning")
 
 
 def _is_data(file: Path) -> bool:
     return file.suffix == ".parquet" and file.parent.name != "_delta_log"
-
-
-def _snapshots(home: Path, *, deep: bool) -> Iterator[Problem]:
-    root = snapshots_root(home)
-    table = table_schema(MANIFEST)
-    try:
-        rows = scan(home, table, version=None, columns=("snapshot_id", "size"), where=None).to_pylist()
-    except LakeError:
-        # The manifest's own damage was reported with the tables; a snapshot's name says what its bytes must be.
-        files = [path for path in root.rglob("*") if path.is_file() and STAGING_MARK not in path.name]
-        rows = [{"snapshot_id": path.name, "size": path.stat().st_size} for path in files]
-    sizes = {row["snapshot_id"]: row["size"] for row in rows}
-    for snapshot_id, size in sorted(sizes.items()):
-        path = root / snapshot_id[:2] / snapshot_id
-        what: str | None = None
-        if not path.is_file():
-            what = "the snapshot is missing"
-        elif path.stat().st_size != size:
-            what = f"the snapshot has {path.stat().st_size} bytes, not {size}"
-        elif deep:
-            what = _hash_damage(path, snapshot_id, "the snapshot")
-        if what is not None:
-            yield Problem(MANIFEST, None, what, str(path), SNAPSHOT_REMEDY)
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and path.name not in sizes:
-            is_stage = STAGING_MARK in path.name
-            text = _KILLED if is_stage else "a snapshot without a manifest row"
-            remedy = _LEFTOVER if is_stage else "fetch the same request again: the file is then adopted"
-            yield Problem(MANIFEST, None, text, str(path), remedy, "warning")

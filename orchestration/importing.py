@@ -40,8 +40,9 @@ def import_daily_files(
 
     Parameters
     ----------
+    files : CSV or Parquet files, or folders: all CSV and Parquet files in them, in the order of their names.
     columns : our field -> the files' column; what is not named is a column of the field's own name.
-    options : date_format, time_zone and delimiter of `lakehouse.sources.files`.
+    options : date_format, time_zone, delimiter and convention of `lakehouse.sources.files`.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def import_daily_files(
     from lakehouse.normalize import normalize
 
     config = settings()
-    read = _read(files, columns, options or {})
+    read = _read(_expanded(files), columns, options or {})
     _check_files_agree(read)
     first = min(answer.first_session for _, answer, _ in read if answer.first_session)
     last = max(answer.last_session for _, answer, _ in read if answer.last_session)
@@ -79,6 +80,18 @@ def import_daily_files(
     lake.snapshots.put(new)
     notes = [] if new else ["every file was imported before: nothing new to keep"]
     return {"symbols": symbols, "notes": notes + _refresh(config, lake, months, [row["symbol"] for row in symbols])}
+
+
+def _expanded(paths: Sequence[Path]) -> list[Path]:
+    """Return the files, with those of a folder in its place."""
+    from lakehouse.sources.local_files import missing_file, tables_in
+
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise missing_file(path)
+        files.extend(tables_in(path) if path.is_dir() else [path])
+    return files
 
 
 def _read(

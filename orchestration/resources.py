@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from assets.resources import LakeResource, TrackingResource, VendorsResource
+from lakehouse.lake import SQL_MEMORY_GB
 
 if TYPE_CHECKING:
     from assets.settings import Settings
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def resources_for(config: Settings) -> dict[str, Any]:
     """Return the resources by the names assets ask for them."""
     return {
-        "duckdb": duckdb_over(str(config.home)),
+        "duckdb": duckdb_over(str(config.home), config.sql_memory_gb),
         "lake": LakeResource(home=str(config.home)),
         "tracking": TrackingResource(home=str(config.home)),
         "vendors": VendorsResource(
@@ -28,7 +29,7 @@ def resources_for(config: Settings) -> dict[str, Any]:
     }
 
 
-def duckdb_over(home: str) -> dg.ResourceDefinition:
+def duckdb_over(home: str, memory_gb: float = SQL_MEMORY_GB) -> dg.ResourceDefinition:
     """Return the resource `duckdb` over the lake of a home, an `assets.sql_resource.LakeDuckDBResource`.
 
     It is made, and DuckDB imported, in a run that asks for it.
@@ -38,6 +39,6 @@ def duckdb_over(home: str) -> dg.ResourceDefinition:
     def duckdb(_: dg.InitResourceContext) -> Any:
         from assets.sql_resource import LakeDuckDBResource
 
-        return LakeDuckDBResource(home=home)
+        return LakeDuckDBResource(home=home, memory_gb=memory_gb)
 
     return duckdb

@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from assets.features import FEATURES
-from assets.partitions import WINDOW_YEARS
+from assets.partitions import MONTHS, WINDOW_YEARS
 from assets.resources import LakeResource, VendorsResource
 from lakehouse.sources.catalogue import BARS, entry_of, filling
 from orchestration.jobs import SPEC_TAG, refresh, upkeep, walk_forwards
+from orchestration.missed import NIGHTLY, answered_days, failed_since, stored_bars
 
 # One clock for every exchange: at half past six in New York each of them has closed its session of the day.
 CLOCK = "America/New_York"
@@ -24,6 +25,7 @@ FRESH_BY_MORNING = dg.FreshnessPolicy.cron(
 
 
 @dg.schedule(
+    name=NIGHTLY,
     job=refresh,
     cron_schedule="30 18 * * 1-5",
     execution_timezone=CLOCK,
@@ -33,7 +35,11 @@ FRESH_BY_MORNING = dg.FreshnessPolicy.cron(
 def nightly(
     context: dg.ScheduleEvaluationContext, lake: LakeResource, vendors: VendorsResource
 ) -> dg.RunRequest | dg.SkipReason:
-    """Ask for one run over the months from the week before the last stored session to the last closed one."""
+    """Ask for one run over the months from the week before the last stored session to the last closed one.
+
+    The last stored session is that of the table, and of the configured symbol, that is furthest behind; of the last
+    `LOOK_BACK` days (`orchestration.missed`). Months that a failed night asked for are asked for until one succeeds.
+    """
     from lakehouse.calendar import month_keys
 
     if not any(entry_of(entry).vendor.is_live for entry in vendors.sources):
@@ -43,16 +49,21 @@ def nightly(
         )
     last_closed = last_closed_session(vendors.exchange, context.scheduled_execution_time.astimezone(UTC))
     live = list(dict.fromkeys(entry.source for entry in filling(BARS, vendors.sources) if entry.vendor.is_live))
-    # Without a live source of daily bars nothing tells which nights were missed: each asks for its last week.
-    last_stored = _last_stored(lake, live) if live else last_closed - timedelta(days=1)
-    if last_stored is None:
+    bars = stored_bars(lake.open(), live, vendors.symbols) if live else None
+    if live and bars is None:
         return dg.SkipReason(
             f"the lake holds no bars of {', '.join(live)} yet: materialize the months wanted with job `refresh` once,"
             " then nights keep them current"
         )
-    if last_closed <= last_stored:
-        return dg.SkipReason(f"no session closed since {last_stored}")
-    months = month_keys(last_stored - SETTLING, last_closed + timedelta(days=1))
+    answered = answered_days(lake.open(), vendors.sources, last_closed)
+    failed = failed_since(context.instance, refresh.name)
+    # Without any of them nothing tells which nights were missed: a night asks for its last week.
+    stored = min((day for day in (bars and bars.newest, answered) if day), default=last_closed - timedelta(days=1))
+    if last_closed <= stored and failed is None:
+        return dg.SkipReason(f"no session closed since {stored}")
+    first = min(stored, bars.oldest if bars else stored) - SETTLING
+    first = max(min(first, failed or first), MONTHS.start.date())
+    months = month_keys(first, last_closed + timedelta(days=1))
     return dg.RunRequest(
         run_key=f"{last_closed}",
         tags={
@@ -81,15 +92,6 @@ def promise_freshness(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDe
         )
         for definition in assets
     ]
-
-
-def _last_stored(lake: LakeResource, sources: list[str]) -> date | None:
-    """Return the last session of any symbol that one of these sources supplies."""
-    import pyarrow.compute as pc
-
-    bars = lake.open().scan(BARS, columns=["session"], where=[("source", "in", sources)])
-    last: date | None = pc.max(bars.column("session")).as_py()
-    return last
 
 
 @dg.schedule(

@@ -24,6 +24,8 @@ Unit = Literal["number", "money", "rate"]
 _SPAN = 2000  # inner coordinates are integers in [0, 2000]: finer than a pixel, and short to write
 _MARGIN = (10, 14, 26, 54)  # top, right, bottom, left, pixels
 
+# Of groups of events: a main one, what is wrong, what is beside it, and one more.
+_COLOURS = ("var(--accent,#4f83d1)", "var(--loss,#c9703f)", "var(--other,#8b93a0)", "var(--fourth,#6f9a4f)")
 # The fallback colours reach a contrast of 3 on white and on near-black alike.
 CHART_CSS = (
     ".ql-grid{stroke:var(--rule,#8b96a5);stroke-opacity:var(--grid,.28);stroke-width:1}"
@@ -48,6 +50,21 @@ class Line:
     y: NDArray[np.float64]
     style: Literal["main", "other", "loss"] = "main"
     is_area: bool = False
+
+
+@dataclass(frozen=True)
+class Events:
+    """Values at single moments: `at` datetime64[n], `y` and `base` float64[n]; how they look and what they are.
+
+    width : pixels of a stem.
+    """
+
+    at: NDArray[np.datetime64]
+    y: NDArray[np.float64]
+    name: str
+    colour: int = 0
+    base: NDArray[np.float64] | float = 0.0
+    width: float = 4.0
 
 
 def line_chart(
@@ -145,6 +162,43 @@ def sparkline(
     return _alone(inner, label=label, width=width, height=height, margin=(3, 3, 3, 3))
 
 
+def event_chart(
+    start: np.datetime64,
+    end: np.datetime64,
+    groups: Sequence[Events],
+    *,
+    label: str,
+    unit: Unit = "number",
+    limit: float | None = None,
+    width: int = 560,
+    height: int = 150,
+) -> str:
+    """Return a picture of values at single moments of [start, end], each a stem from zero; legible on light and dark.
+
+    Parameters
+    ----------
+    groups : drawn in this order, each in its colour and named above; a stem that begins at another's end
+        (`base`) stands on it.
+    label : what the picture shows, in words, for those who cannot see it.
+    limit : a value with a stronger line, such as the one that a check allows.
+    """
+    x = _Axis.of_time(np.array([start, end]))
+    tops = [np.asarray(group.base + group.y, dtype=np.float64) for group in groups]
+    low, high = padded_range(np.array([0.0] if limit is None else [0.0, limit]), *tops)
+    y = _Axis(low, high, is_down=True)
+    parts = [_y_axis(y, unit, height), _x_axis(x, np.array([start, end]))]
+    for value in (0.0,) if limit is None else (0.0, limit):
+        at = _percent(y(np.array([value]))[0])
+        parts.append(f'<line class="ql-base" x1="0" x2="100%" y1="{at}" y2="{at}"/>')
+    parts.append(_stretched("".join(_stems(x, y, group) for group in groups)))
+    names = "\N{NO-BREAK SPACE} ".join(
+        f'<tspan style="fill:{_COLOURS[group.colour]}">\N{BLACK SQUARE}</tspan> {escape(group.name)}'
+        for group in groups
+    )
+    parts.append(f'<text class="ql-text" x="4" y="-2">{names}</text>')
+    return _frame("".join(parts), label=label, height=height, width=width)
+
+
 def data_uri(svg: str) -> str:
     """Return a stand-alone SVG as a `data:` address."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
@@ -221,6 +275,15 @@ def _line(x: _Axis, y: _Axis, bar_end: NDArray[np.datetime64], line: Line, floor
     under = "ql-under" if line.style == "loss" else "ql-area"
     area = f'<path class="{under}" d="{"".join(fill)}"/>' if line.is_area and fill else ""
     return area + (f'<path class="ql-{line.style}" d="{"".join(stroke)}"/>' if stroke else "")
+
+
+def _stems(x: _Axis, y: _Axis, group: Events) -> str:
+    """All stems of a group as one path; those that would look the same are drawn once."""
+    base = np.broadcast_to(np.asarray(group.base, dtype=np.float64), np.shape(group.y))
+    places = np.rint(np.column_stack([x(_micros(group.at)), y(base), y(base + group.y)])).astype(np.int64)
+    path = "".join(f"M{at} {low}V{high}" for at, low, high in np.unique(places, axis=0).tolist())
+    look = f"stroke:{_COLOURS[group.colour]};stroke-width:{group.width:.3g}"
+    return f'<path style="fill:none;vector-effect:non-scaling-stroke;{look}" d="{path}"/>'
 
 
 def _lone_dot(x: _Axis, y: _Axis, bar_end: NDArray[np.datetime64], line: Line) -> str:

@@ -8,7 +8,7 @@ import dagster as dg
 from assets.code_versions import code_version
 from assets.metadata import OWNERS
 from assets.partitions import SINGLE_RUN, SPECS, WINDOWS, specs_and_windows
-from assets.research.market import INPUTS
+from assets.research.market import INPUTS, LISTINGS
 from assets.research.recording import Origin, Recorded
 from assets.research.workflow import Bench
 from assets.resources import LakeResource, TrackingResource
@@ -21,6 +21,8 @@ INPUT_DEPS = [
         partition_mapping=None if table == "core/universe" else dg.AllPartitionMapping(),
     )
     for table in INPUTS
+    # Only some sources tell of listings: a graph without them has no such asset, and runs pin the table in any case.
+    if table != LISTINGS
 ]
 
 
@@ -178,6 +180,8 @@ def _summary(recorded: Recorded) -> dict[str, object]:
     return {
         **{name: value for name, value in figures.items() if math.isfinite(value)},
         "trials": recorded.validity.n_trials,
+        "universe_coverage": recorded.coverage.shown,
+        "assumed_ends": len(recorded.assumed_ends),
         "trades": int(metrics["n_trades"]),
         "run_id": recorded.run_id,
         "result_hash": recorded.hash,

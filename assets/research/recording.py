@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from assets.reports.tear_sheet import WindowRow
+    from assets.research.coverage import Coverage
     from assets.research.market import Market
     from assets.research.provenance import Provenance
     from assets.research.runs import Run
@@ -80,6 +81,8 @@ class Recorded:
     url: str
     run: Run
     validity: Validity
+    coverage: Coverage
+    assumed_ends: tuple[str, ...] = ()
     pins: Mapping[str, int] = field(default_factory=dict)
     n_cuts: int = 0
 
@@ -111,7 +114,7 @@ def record(
     studies, n_trials = counted_trials(lake, run)
     validity = assess(run.result, studies, n_trials=n_trials, periods_per_year=run.periods_per_year)
     with tracking.open(
-        run_record(lake, run, provenance, validity, origin=origin, parent_run_id=parent_run_id)
+        run_record(lake, market, run, provenance, validity, origin=origin, parent_run_id=parent_run_id)
     ) as opened:
         run_id = opened.run_id
         equity = ledger.equity_table(run_id, spec.name, run.result)
@@ -158,6 +161,8 @@ def record(
         url=tracking.url(run_id),
         run=run,
         validity=validity,
+        coverage=market.coverage,
+        assumed_ends=market.assumed_ends,
         pins=provenance.pins,
         n_cuts=n_cuts,
     )
@@ -165,6 +170,7 @@ def record(
 
 def run_record(
     lake: Lake,
+    market: Market,
     run: Run,
     provenance: Provenance,
     validity: Validity,
@@ -184,6 +190,9 @@ def run_record(
         f"{prefix}/deflated_sharpe": validity.deflated_sharpe,
         f"{prefix}/cost_total": run.result.costs["total"],
         "trials": float(validity.n_trials),
+        "universe/coverage": market.coverage.rate,
+        "universe/coverage_worst_year": market.coverage.worst_rate,
+        "universe/assumed_ends": float(len(market.assumed_ends)),
     }
     if run.is_out_of_sample:
         figures["is/sharpe"] = run.in_sample_sharpe
@@ -203,7 +212,8 @@ def run_record(
             "hash/strategy": provenance.strategy_hash,
             "hash/packages": provenance.lock_hash,
             "pins": json.dumps(dict(provenance.pins), sort_keys=True),
-            "survivorship": "biased: universe chosen in hindsight",
+            "survivorship": market.coverage.survivorship,
+            "universe/coverage": market.coverage.shown,
             **origin.tags(),
         },
         dagster_run_id=origin.run_id,

@@ -23,7 +23,6 @@ TITLES = {
     "window": "walk-forward window",
     "walk_forward": "walk-forward, out of sample",
 }
-SURVIVORSHIP = "Survivorship biased: the universe holds the symbols its source still knows today, chosen in hindsight."
 
 
 def tear_sheet(
@@ -56,7 +55,13 @@ def tear_sheet(
             costs=result.costs,
             windows=windows,
             n_trials=validity.n_trials,
-            validity=validity_rows(validity, in_sample_sharpe=run.in_sample_sharpe, n_cuts=n_cuts),
+            validity=validity_rows(
+                validity,
+                market.coverage,
+                in_sample_sharpe=run.in_sample_sharpe,
+                n_cuts=n_cuts,
+                assumed_ends=market.assumed_ends,
+            ),
             provenance={
                 "run": run_id,
                 "result hash": run.hash,
@@ -69,7 +74,7 @@ def tear_sheet(
                 "Python": origin.python_version,
                 "replay": f"quantlake reproduce {run_id}",
             },
-            warnings=[SURVIVORSHIP],
+            warnings=market.coverage.warnings,
         )
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from assets.reports.tear_sheet import ValidityRow
+    from assets.research.coverage import Coverage
     from engine import Result
 
 
@@ -88,7 +89,9 @@ def trial_variance(studies: Mapping[str, Sequence[float]]) -> float:
     return squares / freedom if freedom else 0.0
 
 
-def validity_rows(validity: Validity, *, in_sample_sharpe: float, n_cuts: int) -> list[ValidityRow]:
+def validity_rows(
+    validity: Validity, coverage: Coverage, *, in_sample_sharpe: float, n_cuts: int, assumed_ends: Sequence[str]
+) -> list[ValidityRow]:
     """Return the rows of the tear sheet's table "Can I believe this?"."""
     from assets.reports.tear_sheet import ValidityRow
 
@@ -137,13 +140,36 @@ def validity_rows(validity: Validity, *, in_sample_sharpe: float, n_cuts: int) -
             f"against a mean in-sample Sharpe ratio of {in_sample_sharpe:.2f}; a median of 73 % was found for 215 sold"
             " strategies (Suhonen, Lennkh, Perez 2017)",
         ),
+        _universe_row(coverage),
         ValidityRow(
-            "Universe",
-            "chosen in hindsight",
-            "caution",
-            "its members are those the data source still knows: survivorship bias flatters the result",
+            "Members with bars",
+            coverage.shown,
+            "ok" if coverage.is_enough else "fail",
+            f"{coverage.with_bars:,} of {coverage.member_days:,} days of members; the members without bars are mostly"
+            " those that did not survive",
+        ),
+        ValidityRow(
+            "Ends assumed",
+            f"{len(assumed_ends)}" + (f": {_names(assumed_ends)}" if assumed_ends else ""),
+            "caution" if assumed_ends else "ok",
+            "their bars stopped and no delisting is known: closed at the last mark, as if nothing was lost",
         ),
     ]
+
+
+def _universe_row(coverage: Coverage) -> ValidityRow:
+    from assets.reports.tear_sheet import ValidityRow
+
+    if coverage.is_point_in_time:
+        reason = "a source told who was a member when: symbols that have gone since are among them"
+        return ValidityRow("Universe", "point in time", "ok", reason)
+    reason = "its members are those the data source still knows: survivorship bias flatters the result"
+    return ValidityRow("Universe", "chosen in hindsight", "caution", reason)
+
+
+def _names(symbols: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(symbols) - most} more" if len(symbols) > most else ""
+    return ", ".join(symbols[:most]) + more
 
 
 def _plus_minus(value: float, error: float) -> str:

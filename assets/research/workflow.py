@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from assets.memory import memory_errors
 from assets.research.market import INPUTS, Market, ResearchError, load_market
 from assets.research.provenance import Provenance, provenance, run_key
 from assets.research.recording import Origin, Recorded, kind_tags, record, spec_params
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 class Bench:
     """Where runs are made and recorded.
 
+    One that runs out of memory raises `OutOfMemory`, which says what to make smaller.
+
     Attributes
     ----------
     lake, tracking : the tables and the MLflow store.
@@ -62,13 +65,15 @@ class Bench:
 
     def backtest(self, spec: Spec) -> Recorded:
         """Run the spec's own parameters over the whole sample, and record it."""
-        market, origin, n_cuts = self.prepare(spec)
-        return self._record(market, backtest_run(market, spec), origin, n_cuts)
+        with memory_errors(f"the backtest of spec {spec.name!r}"):
+            market, origin, n_cuts = self.prepare(spec)
+            return self._record(market, backtest_run(market, spec), origin, n_cuts)
 
     def sweep(self, spec: Spec, progress: Progress | None = None) -> Recorded:
         """Run every point of the spec's search space, and record all of them."""
-        market, origin, n_cuts = self.prepare(spec)
-        return self._record(market, sweep_run(market, spec, progress), origin, n_cuts)
+        with memory_errors(f"the sweep of spec {spec.name!r}"):
+            market, origin, n_cuts = self.prepare(spec)
+            return self._record(market, sweep_run(market, spec, progress), origin, n_cuts)
 
     def windows(
         self, spec: Spec, among: Collection[str] | None = None, progress: Progress | None = None
@@ -77,13 +82,14 @@ class Bench:
 
         Returns the parent's run id and the windows.
         """
-        market, origin, n_cuts = self.prepare(spec)
-        runs = window_runs(market, spec, among, progress)
-        parent = self._parent(spec, origin)
-        return parent, [
-            self._record(market, run, origin, n_cuts, parent_run_id=parent, windows=window_rows(market, [run]))
-            for run in runs
-        ]
+        with memory_errors(f"the walk-forward of spec {spec.name!r}"):
+            market, origin, n_cuts = self.prepare(spec)
+            runs = window_runs(market, spec, among, progress)
+            parent = self._parent(spec, origin)
+            return parent, [
+                self._record(market, run, origin, n_cuts, parent_run_id=parent, windows=window_rows(market, [run]))
+                for run in runs
+            ]
 
     def report(self, spec: Spec) -> Recorded:
         """Stitch the recorded windows of a spec into its out-of-sample run, and record it.
@@ -92,6 +98,10 @@ class Bench:
         ------
         ResearchError : windows are missing, or were made from other data or code than is there now.
         """
+        with memory_errors(f"the report of spec {spec.name!r}"):
+            return self._report(spec)
+
+    def _report(self, spec: Spec) -> Recorded:
         chosen = chosen_windows(self.lake, spec)
         market, origin, n_cuts = self.prepare(spec, chosen.pins)
         runs = chosen.windows(market, spec, origin)

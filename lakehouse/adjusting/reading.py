@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.adjusting.bars import How, adjust_bars
 from lakehouse.adjusting.conventions import Convention
+from lakehouse.asked import check_symbols, symbol_list
 from lakehouse.errors import LakeError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def read_bars(
     *,
     how: How,
     as_of: dt.datetime,
-    symbols: Iterable[str] | None = None,
+    symbols: Iterable[str] | str | None = None,
     start: dt.date | None = None,
     end: dt.date | None = None,
     convention: Convention = "crsp",
@@ -36,12 +37,14 @@ def read_bars(
 
     Parameters
     ----------
-    symbols : None: all
+    symbols : one as text, or several; None: all
     start, end : None: from the first, to the last known session
     pins : table versions to read, as of `Lake.pins`; tables without one are read at their last version
 
     Raises
     ------
+    BadName : a symbol that core/daily_bars does not have at all; names the nearest. One that has bars, but none of the
+        range, has no rows.
     LakeError, BadRows : see `Lake.scan` and `adjust_bars`.
     """
     import pyarrow.compute as pc
@@ -49,10 +52,13 @@ def read_bars(
     if as_of.tzinfo is None:
         raise LakeError(f"as_of must be timezone-aware, was {as_of.isoformat()}")
     versions = dict(pins or {})
-    wanted = [] if symbols is None else [("symbol", "in", list(symbols))]
+    names = None if symbols is None else symbol_list(symbols)
+    # An empty list has no type; nothing has an empty name.
+    wanted = [] if names is None else [("symbol", "in", names or [""])]
     known: list[tuple[str, str, Any]] = [*wanted, ("known_at", "<=", as_of.astimezone(dt.UTC))]
     since = [] if start is None or how == "forward" else [("session", ">=", start)]
     bars = lake.scan(BARS, version=versions.get(BARS), where=[*known, *since])
+    check_symbols(lake, BARS, names or [], bars, version=versions.get(BARS))
     actions = lake.scan(ACTIONS, version=versions.get(ACTIONS), where=known)
     adjusted = adjust_bars(bars, actions, how=how, as_of=as_of, convention=convention)
     if start is not None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _DAY = dt.timedelta(days=1)
+_MINUTE = 60_000_000
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -41,8 +42,9 @@ def coarser(
         order. Columns that are not needed are ignored.
     size : such as ``5min``, ``30min``, ``1h``, ``session``, ``week`` or ``month``.
     since, until : the range in which the fine bars are all there. Coarse bars that begin before or end after it are
-        left out, for they would be incomplete. By default all begin late enough, and the range ends with the last
-        fine bar of any symbol.
+        left out, for they would be incomplete: minutes from 10:00 on make no session of that day. By default the range
+        is that of the fine bars, from the first one's begin to the last one's end, of any symbol. Where nothing was
+        traded in the first minutes of a range that is known as a whole, say since when.
 
     Returns
     -------
@@ -58,12 +60,13 @@ def coarser(
     rows = read_bars(bars)
     if not rows.end.size:
         return as_table(rows)
+    begin = int(rows.start.min() if "bar_start" in bars.column_names else rows.end.min() - _MINUTE)
     first, last = instant(rows.start.min()) - _DAY, instant(rows.end.max()) + _DAY
     rows = _within(rows, bar_grid("session", hours, first, last), hours)
     grid = bar_grid(size, hours, first, last)
     bar = np.searchsorted(grid.end, rows.end, side="left")
     _check_begins(rows, grid.start[bar], f"bars of {size}")
-    low = -(2**62) if since is None else microseconds(since)
+    low = begin if since is None else microseconds(since)
     high = microseconds(last - _DAY) if until is None else microseconds(until)
     is_whole = (grid.start[bar] >= low) & (grid.end[bar] <= high)
     return as_table(_merged(rows.where(is_whole), bar[is_whole], grid))

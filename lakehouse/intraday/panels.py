@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import Bars
+from lakehouse.asked import check_known, symbol_list
 from lakehouse.calendar import month_keys, month_range
 from lakehouse.errors import LakeError
 from lakehouse.intraday.grid import bar_grid
 from lakehouse.intraday.hours import Hours, Integers, microseconds
-from lakehouse.intraday.reading import MINUTES, fixed_version, minute_bars
+from lakehouse.intraday.reading import MINUTES, fixed_version, read_minutes
 from lakehouse.intraday.rows import VALUES, Floats, instant, times
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _SYMBOLS_READ = 50
 
 def minute_panels(
     lake: Lake,
-    symbols: Sequence[str],
+    symbols: Sequence[str] | str,
     start: dt.datetime,
     end: dt.datetime,
     *,
@@ -43,16 +44,18 @@ def minute_panels(
 
     Parameters
     ----------
-    symbols : in the order of the bars' assets, each once and each with a bar in the range.
+    symbols : in the order of the bars' assets, each once and each with a bar in the range; one may be a text.
     hours : keep only minutes of these hours; None: all there are.
     version : the table's version, as `Lake.pins` gives it; None: the last.
     max_bytes : refuse panels that would take more.
 
     Raises
     ------
+    BadName : a symbol that core/minute_bars does not have at all; names the nearest.
     LakeError : a symbol twice or without a bar, panels too large, or a time without a zone.
     engine.InputError : prices that break a rule of bars.
     """
+    symbols = symbol_list(symbols)
     parts: list[_Part] = []
     traded = np.zeros(len(symbols), dtype=np.bool_)
     size = 0
@@ -76,7 +79,7 @@ def minute_panels(
 
 def minute_panels_by_month(
     lake: Lake,
-    symbols: Sequence[str],
+    symbols: Sequence[str] | str,
     start: dt.datetime,
     end: dt.datetime,
     *,
@@ -86,8 +89,10 @@ def minute_panels_by_month(
     """Yield what `minute_panels` returns in parts of one month (UTC) each, months without any bar left out.
 
     Every part has all symbols, in the order given; one that does not trade in a month is missing throughout. Memory
-    holds one month: 170 MB of panels for 500 symbols, and as much again for their rows.
+    holds one month: 170 MB of panels for 500 symbols, and as much again for their rows. Raises as `minute_panels`, a
+    symbol that the table does not have with the first month.
     """
+    symbols = symbol_list(symbols)
     for part in _parts(lake, symbols, start, end, hours, version):
         yield Bars(**part.panels, bar_end=part.bar_end.view("datetime64[us]"), symbols=tuple(symbols))
 
@@ -121,14 +126,23 @@ def _parts(
         twice = [symbol for symbol in symbols if symbols.count(symbol) > 1]
         raise LakeError(f"symbols are unique and at least one, were {', '.join(twice[:2]) or 'none'}")
     version = fixed_version(lake, MINUTES, version)
+    is_checked = False
     for low, high in _months(start, end):
         held = [
             _read(lake, symbols, slice(first, first + _SYMBOLS_READ), (low, high), hours, version)
             for first in range(0, len(symbols), _SYMBOLS_READ)
         ]
         bar_end = np.unique(np.concatenate([np.unique(rows.end) for rows in held]))
-        if bar_end.size:
-            yield _part(bar_end, held, len(symbols))
+        if not bar_end.size:
+            continue
+        part = _part(bar_end, held, len(symbols))
+        if not is_checked:
+            absent = [symbol for symbol, is_there in zip(symbols, part.traded, strict=True) if not is_there]
+            check_known(lake, MINUTES, absent, version=version)
+            is_checked = True
+        yield part
+    if not is_checked:
+        check_known(lake, MINUTES, symbols, version=version)
 
 
 def _read(
@@ -142,7 +156,7 @@ def _read(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = minute_bars(lake, symbols[some], *within, columns=("symbol", "bar_end", *VALUES), version=version)
+    table = read_minutes(lake, symbols[some], *within, columns=("symbol", "bar_end", *VALUES), version=version)
     asset = pc.index_in(table.column("symbol"), value_set=pa.array(symbols, pa.string())).to_numpy()
     rows = _Rows(times(table, "bar_end"), asset, {name: table.column(name).to_numpy() for name in VALUES})
     if hours is None:

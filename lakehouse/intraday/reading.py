@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from lakehouse.asked import check_symbols, symbol_list
 from lakehouse.calendar import month_keys
 from lakehouse.errors import LakeError
 from lakehouse.intraday.closed import with_latest_closed
@@ -38,21 +39,40 @@ def minute_bars(
     """Return the minute bars that lie in [start, end): they end after `start` and no later than `end`.
 
     Only the months asked for are opened, and in them only the row groups that hold a wanted symbol. Rows are ordered by
-    month (of bar_end, UTC), symbol and bar_end. A symbol without bars has no rows.
+    month (of bar_end, UTC), symbol and bar_end. A symbol without bars in the range has no rows.
 
     Parameters
     ----------
+    symbols : one as text, or several.
     start, end : times with a zone.
     columns : of core/minute_bars.
     version : the table's version, as `Lake.pins` gives it; None: the last.
 
     Raises
     ------
+    BadName : a symbol that the table does not have at all; names the nearest.
     LakeError : a time without a zone. Others as `Lake.scan`.
     """
+    names = symbol_list(symbols)
+    read = columns if "symbol" in columns else [*columns, "symbol"]
+    rows = read_minutes(lake, names, start, end, columns=read, version=version)
+    check_symbols(lake, MINUTES, names, rows, version=version)
+    return rows.select(list(columns))
+
+
+def read_minutes(
+    lake: Lake,
+    symbols: Iterable[str],
+    start: dt.datetime,
+    end: dt.datetime,
+    *,
+    columns: Sequence[str] = COLUMNS,
+    version: int | None = None,
+) -> pa.Table:
+    """Return what `minute_bars` does, for symbols that the caller has checked or will check."""
     low, high = instant(microseconds(start)), instant(microseconds(end))
     months = month_keys(low.date(), high.date() + dt.timedelta(days=1)) if low < high else []
-    names = sorted({symbols} if isinstance(symbols, str) else set(symbols))
+    names = sorted(set(symbols))
     where = [
         # An empty list has no type; nothing has an empty name.
         ("month", "in", months or [""]),
@@ -76,15 +96,19 @@ def coarser_bars(
     """Return the bars of a size that lie in [start, end) as a whole, made of the lake's minutes; see `coarser`.
 
     Minutes are read a few symbols at a time, about two million rows, so that memory holds those and the result.
+
+    Raises
+    ------
+    BadName : a symbol that core/minute_bars does not have at all; names the nearest. Others as `coarser`.
     """
     import pyarrow as pa
 
-    names = sorted({symbols} if isinstance(symbols, str) else set(symbols))
+    names = sorted(set(symbol_list(symbols)))
     fixed = fixed_version(lake, MINUTES, version)
     n_read = max(1, _SYMBOL_MONTHS // max(1, round((end - start) / dt.timedelta(days=30))))
     parts = [
         coarser(
-            minute_bars(lake, names[first : first + n_read], start, end, version=fixed),
+            read_minutes(lake, names[first : first + n_read], start, end, version=fixed),
             size,
             hours=hours,
             since=start,
@@ -92,7 +116,9 @@ def coarser_bars(
         )
         for first in range(0, len(names), n_read)
     ]
-    return pa.concat_tables(parts) if parts else coarser(minute_bars(lake, [], start, end, version=fixed), size)
+    made = pa.concat_tables(parts) if parts else coarser(read_minutes(lake, [], start, end, version=fixed), size)
+    check_symbols(lake, MINUTES, names, made, version=fixed)
+    return made
 
 
 def timeframes(
@@ -118,9 +144,10 @@ def timeframes(
 
     Raises
     ------
+    BadName : a symbol that core/minute_bars does not have at all; names the nearest.
     LakeError : no such size, or a range the calendar does not know.
     """
-    names = [symbols] if isinstance(symbols, str) else list(symbols)
+    names = symbol_list(symbols)
     fixed = fixed_version(lake, MINUTES, version)
     fine = minute_bars(lake, names, start, end, version=fixed)
     for size in sizes:

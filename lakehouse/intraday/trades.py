@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lakehouse.asked import check_known
 from lakehouse.calendar import month_key
 from lakehouse.intraday.hours import microseconds
 from lakehouse.intraday.reading import fixed_version
@@ -47,6 +48,7 @@ def bars_of_trades(
     Raises
     ------
     engine.InputError : as `BarSampler`.
+    BadName : a symbol that core/trades does not have at all; names the nearest.
     LakeError : a time without a zone. Others as `Lake.scan`.
     """
     sampler = BarSampler(kind, size, boundaries=boundaries)
@@ -54,6 +56,7 @@ def bars_of_trades(
     fixed = fixed_version(lake, TRADES, version)
     parts = [sampler.add((), (), ())]
     conditions = list(where)
+    n_trades = 0
     while low < high:
         next_day = dt.datetime.combine(low.date() + dt.timedelta(days=1), dt.time(), dt.UTC)
         day = [
@@ -65,6 +68,9 @@ def bars_of_trades(
         rows = lake.scan(TRADES, version=fixed, columns=["time", "price", "size"], where=day + conditions)
         price, units = (rows.column(name).to_numpy() for name in ("price", "size"))
         parts.append(sampler.add(times(rows, "time").view("datetime64[us]"), price, units))
+        n_trades += rows.num_rows
         low = next_day
+    if not n_trades:
+        check_known(lake, TRADES, [symbol], version=fixed)
     parts.append(sampler.add((), (), (), until=np.datetime64(microseconds(high), "us")))
     return SampledBars.joined(parts)

@@ -13,6 +13,7 @@ from lakehouse.listing.facts import (
     share_class,
 )
 from lakehouse.listing.telling import Told, told_by
+from lakehouse.listing.traces import silences
 
 __all__ = [
     "MAX_GAP_DAYS",
@@ -25,5 +26,6 @@ __all__ = [
     "one_spelling",
     "polygon_ticker_history",
     "share_class",
+    "silences",
     "told_by",
 ]

@@ -54,8 +54,7 @@ class Trace:
 
     def gaps(self, longer_than: int) -> list[int]:
         """Return the bars after each silence longer than that many days."""
-        after: list[int] = (np.flatnonzero(np.diff(self.day) > longer_than) + 1).tolist()
-        return after
+        return silences(self.day, longer_than)
 
     def beginning_near(self, day: dt.date) -> dt.date:
         """Return the session near the day with which the bars begin, or begin again; else the day itself."""
@@ -65,6 +64,12 @@ class Trace:
             if gap is None or gap > NEAR_DAYS:
                 return self.date(bar)
         return day
+
+
+def silences(day: Ints, longer_than: int) -> list[int]:
+    """Return the places of the days that come after a silence longer than that many days; the days are sorted."""
+    after: list[int] = (np.flatnonzero(np.diff(day) > longer_than) + 1).tolist()
+    return after
 
 
 def traces_of(bars: pa.Table) -> dict[str, Trace]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lakehouse.rebuilding.comparing import Outcome
-from lakehouse.rebuilding.rebuilding import Make, Piece, Rebuilt, rebuild
+from lakehouse.rebuilding.pieces import Make, Piece
+from lakehouse.rebuilding.rebuilding import Rebuilt, rebuild
 
 __all__ = ["Make", "Outcome", "Piece", "Rebuilt", "rebuild"]

@@ -14,7 +14,7 @@ from lakehouse.parquet import DataFile, dataset, encode, ordered
 from lakehouse.rows import sort_columns
 from lakehouse.table_schema import TableSchema
 
-SAME, DIFFERS, DAMAGED, REBUILT = "same", "differs", "damaged", "rebuilt"
+SAME, DIFFERS, MISSING, DAMAGED, REBUILT = "same", "differs", "missing", "damaged", "rebuilt"
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Outcome:
     """One partition as stored and as made anew.
 
     partition : its value; None for a table without partitions
-    state : "same", "differs", "damaged" (the stored files are not as written), or "rebuilt" with the whole table
+    state : "same", "differs", "missing" (nothing is stored, and rows were made), "damaged" (the stored files are not
+        as written), or "rebuilt" with the whole table
     rows_stored : None where they cannot be read
     sha256 : of the rows made, in order of their key; None for no rows
     was_replaced : whether the stored rows were replaced
@@ -54,6 +55,8 @@ def compare(
     if any(is_damaged(path, each) for each in stored):
         return Outcome(partition, DAMAGED, None, n_made, digest)
     n_stored = sum(each.n_rows for each in stored)
+    if n_made and not n_stored:
+        return Outcome(partition, MISSING, 0, n_made, digest)
     if {each.path for each in stored} == ({file.path} if file is not None else set()):
         return Outcome(partition, SAME, n_stored, n_made, digest)
     held = _rows(path, table, partition, stored)

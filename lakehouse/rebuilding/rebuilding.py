@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from lakehouse import log, noted
 from lakehouse.commit import live_files, open_table
@@ -19,7 +16,8 @@ from lakehouse.locks import table_lock
 from lakehouse.parquet import DataFile
 from lakehouse.paths import lock_path, table_path
 from lakehouse.pinned_runs import LostRun, lost_runs, pinned_runs
-from lakehouse.rebuilding.comparing import REBUILT, SAME, Outcome, compare, keep_aside
+from lakehouse.rebuilding.comparing import DIFFERS, REBUILT, SAME, Outcome, compare, keep_aside
+from lakehouse.rebuilding.pieces import Make, Piece, check_origins, is_foreign, names_of, pieces, rows_of
 from lakehouse.rebuilding.renewing import aside_folder, finish_earlier_move, renewed
 from lakehouse.records import OnStep, no_step
 from lakehouse.remedies import rebuild_command, why_not_made
@@ -27,24 +25,6 @@ from lakehouse.restating import Told, replace_and_tell
 from lakehouse.rows import conform, split
 from lakehouse.schemas import table_schema
 from lakehouse.table_schema import TableSchema
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Rows that fill some partitions: all their rows and no others'.
-
-    partitions : empty for a table without partitions
-    batch_id, context : as of `Lake.replace`
-    """
-
-    partitions: Sequence[str]
-    rows: pa.Table
-    batch_id: str
-    context: Mapping[str, Any] = field(default_factory=dict)
-
-
-Make = Callable[[Sequence[str] | None], Iterator[Piece]]
-"""Makes the rows of the partitions named, piece by piece; of None every partition that can be made."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +74,8 @@ def rebuild(
 
     Parameters
     ----------
-    partitions : those to look at; None: those the table holds, or all that can be made where it holds none
+    partitions : those to look at; None: those the table holds and all that can be made, so that one that is
+        missing is found
     check : change nothing
     now : for the names of what is kept aside, timezone-aware
 
@@ -201,15 +182,19 @@ def _replace_different(
 ) -> tuple[list[Outcome], list[Told]]:
     path = table_path(lake.home, table.name)
     stored = _by_partition(path, table)
-    wanted = partitions if partitions is not None or table.partition_by is None else sorted(filter(None, stored))
     outcomes: list[Outcome] = []
     told: list[Told] = []
-    for piece in make(wanted or None):
+    for piece in pieces(make, partitions, filter(None, stored)):
         parts = split(conform(piece.rows, table), table, piece.partitions)
-        names = _names(table, piece)
+        names = names_of(table, piece)
+        if partitions is None:
+            names = [name for name in names if name is None or name in stored or name in parts]
         found = [compare(path, table, name, stored.get(name, []), parts.get(name)) for name in names]
-        changed = [outcome for outcome in found if outcome.state != SAME]
-        if not check:
+        # The same rows in files of another tool's are replaced, too: those carry no hash that tells of damage.
+        changed = [outcome for outcome in found if outcome.state != SAME or is_foreign(stored, outcome.partition)]
+        if check:
+            check_origins(lake, table, piece, [item.partition for item in changed if item.state == DIFFERS])
+        else:
             aside.keep(path, [file for outcome in changed for file in stored.get(outcome.partition, [])])
             # Damaged rows cannot be compared: written apart, they keep no other from being looked at for restatements.
             for state in sorted({outcome.state for outcome in changed}):
@@ -221,16 +206,11 @@ def _replace_different(
 
 
 def _write(lake: Lake, table: TableSchema, piece: Piece, partitions: Sequence[str | None], now: dt.datetime) -> Told:
-    import pyarrow.compute as pc
-
-    rows, names = piece.rows, [name for name in partitions if name is not None]
-    if table.partition_by is not None:
-        rows = rows.filter(pc.is_in(rows.column(table.partition_by), value_set=pa.array(names, pa.string())))
     return replace_and_tell(
         lake,
         table.name,
-        rows,
-        partitions=names,
+        rows_of(table, piece, partitions),
+        partitions=[name for name in partitions if name is not None],
         batch_id=piece.batch_id,
         now=now,
         context={**piece.context, **_REBUILD},
@@ -260,7 +240,7 @@ def _renew(
             beside,
             aside,
         ):
-            for piece in make(names or None):
+            for piece in pieces(make, None, names):
                 beside.replace(
                     table.name,
                     piece.rows,
@@ -268,21 +248,16 @@ def _renew(
                     batch_id=piece.batch_id,
                     context={**piece.context, **_REBUILD},
                 )
-                outcomes += _made(table, piece)
+                outcomes += [item for item in _made(table, piece) if item.rows_made or item.partition in {None, *names}]
     return Rebuilt(table.name, _words(damage), outcomes, aside, lake.version(table.name))
 
 
 def _made(table: TableSchema, piece: Piece) -> list[Outcome]:
     """Return the outcomes of partitions of which nothing stored could be compared."""
     parts = split(conform(piece.rows, table), table, piece.partitions)
-    names = _names(table, piece)
+    names = names_of(table, piece)
     made = [compare(Path(), table, name, [], parts.get(name)) for name in names]
     return [Outcome(item.partition, REBUILT, None, item.rows_made, item.sha256, was_replaced=True) for item in made]
-
-
-def _names(table: TableSchema, piece: Piece) -> list[str | None]:
-    """Return the partitions a piece fills, in order; None for the one of a table without partitions."""
-    return [None] if table.partition_by is None else [*sorted(piece.partitions)]
 
 
 def _by_partition(path: Path, table: TableSchema) -> dict[str | None, list[DataFile]]:

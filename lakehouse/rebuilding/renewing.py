@@ -130,7 +130,8 @@ def _change_places(path: Path, beside: Path, built: Path, last_lost: int, on_ste
         raise AssertionError(f"{beside} does not say where the damaged table goes")
     if state == "whole":
         make_folder(path / _NOTES)
-        _promise(path, last_lost)
+        # A folder without a log is then refused, and not taken for a new table.
+        noted.promise(path, last_lost)
         make_folder(aside)
         shutil.copytree(path / _NOTES, aside / _NOTES, dirs_exist_ok=True)
         for name in (_LOG, *_others(path)):
@@ -150,18 +151,8 @@ def _change_places(path: Path, beside: Path, built: Path, last_lost: int, on_ste
             source.rename(target)
             on_step("moved_in")
         sync(target.parent)
-    _promise(path, max(log.commit_files(path)))
+    noted.promise(path, max(log.commit_files(path)))
     shutil.rmtree(beside, ignore_errors=True)
-
-
-def _promise(path: Path, version: int) -> None:
-    """Note the last version there was, so that a folder without a log is refused and not taken for a new table."""
-    if noted.acknowledged(path) >= version:
-        return
-    head = noted.head_file(path)
-    head.write_text(str(version), encoding="ascii")
-    sync(head)
-    sync(head.parent)
 
 
 def _others(folder: Path) -> list[str]:

@@ -25,10 +25,12 @@ from lakehouse.sources.alpaca_page import next_page_token
 from lakehouse.sources.base import Parsed, check_as_of, check_asked, distinct_symbols
 from lakehouse.sources.credentials import credential
 from lakehouse.sources.each_symbol import each_symbol
+from lakehouse.sources.limits import MAX_ROWS
 from lakehouse.sources.quarantine import MAX_BAD_SHARE
 from lakehouse.sources.rate_limit import Rate
 from lakehouse.sources.reply import Reply
-from lakehouse.sources.web import Web
+from lakehouse.sources.resuming import RESUME_WITHIN, Resuming
+from lakehouse.sources.web import MAX_BYTES, Web
 
 BASE_URL = "https://data.alpaca.markets"
 KEY_VARIABLE, SECRET_VARIABLE = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"
@@ -58,7 +60,7 @@ ex-date at most."""
 _NEW_YORK = "America/New_York"
 
 
-class AlpacaSource:
+class AlpacaSource(Resuming):
     """Bars or corporate actions from Alpaca.
 
     Parameters
@@ -69,7 +71,10 @@ class AlpacaSource:
     page_size : bars or actions a page has at most; the vendor's limits are 10,000 and 1,000
     requests_per_minute : of all processes together; 200 without a subscription
     rate_folder : where the processes keep count; by default a temporary folder of the user's own
+    exchange : whose sessions tell whether a stored answer is still the newest (`lakehouse.sources.resuming`)
+    resume_within : seconds for which an answer of a fetch that broke off is not asked for again; 0: always asked
     timeout, deadline, wait_initial, wait_max : as `lakehouse.sources.web.Web`
+    max_bytes, max_rows : of one page
     max_bad_share : fraction of a page's rows that may be unusable (`lakehouse.sources.quarantine`)
     """
 
@@ -84,10 +89,14 @@ class AlpacaSource:
         page_size: int | None = None,
         requests_per_minute: int = 200,
         rate_folder: str | None = None,
+        exchange: str = "XNYS",
+        resume_within: float = RESUME_WITHIN,
         timeout: float = 20.0,
         deadline: float = 900.0,
         wait_initial: float = 1.0,
         wait_max: float = 30.0,
+        max_bytes: int = MAX_BYTES,
+        max_rows: int = MAX_ROWS,
         max_bad_share: float = MAX_BAD_SHARE,
     ) -> None:
         if dataset not in PATHS:
@@ -97,6 +106,9 @@ class AlpacaSource:
         self.dataset = dataset
         self._feed = feed
         self._page_size = page_size if page_size is not None else 1_000 if dataset == ACTIONS else 10_000
+        self._exchange = exchange
+        self._resume_within = resume_within
+        self._max_rows = max_rows
         self._max_bad_share = max_bad_share
         folder = None if rate_folder is None else Path(rate_folder)
         self._options: dict[str, Any] = {
@@ -105,6 +117,7 @@ class AlpacaSource:
             "deadline": deadline,
             "wait_initial": wait_initial,
             "wait_max": wait_max,
+            "max_bytes": max_bytes,
             "rate": Rate("alpaca", requests_per_minute, seconds=60.0, folder=folder),
         }
 
@@ -135,6 +148,8 @@ class AlpacaSource:
     ) -> Iterator[Answer]:
         """Yield the pages of each symbol's answer, for the sessions in [start, end) up to shortly before `as_of`.
 
+        What a fetch that broke off has stored is left out (`lakehouse.sources.resuming`).
+
         Raises
         ------
         DeniedAccess : the keys are missing or refused, or the subscription does not hold the feed.
@@ -143,9 +158,10 @@ class AlpacaSource:
         """
         check_asked(start, end, as_of)
         wanted = self.symbols(symbols)
+        asked = self._left_over({symbol: self._question(symbol, start, end) for symbol in wanted}, as_of, progress)
         with Web("Alpaca", headers=_keys, variables=(KEY_VARIABLE, SECRET_VARIABLE), **self._options) as web:
             yield from each_symbol(
-                self.name, wanted, lambda symbol: self._pages(web, symbol, start, end, as_of), progress
+                self.name, asked, lambda symbol: self._pages(web, symbol, start, end, as_of), progress
             )
 
     def parse(self, content: bytes, request: Mapping[str, Any]) -> Parsed:
@@ -153,12 +169,19 @@ class AlpacaSource:
         dataset, symbol = str(request["dataset"]), str(request["symbol"])
         as_of = check_as_of(dt.datetime.fromisoformat(str(request["as_of"])))
         if dataset == ACTIONS:
-            return parse_actions(content, symbol=symbol, as_of=as_of)
-        return parse_bars(content, dataset=dataset, symbol=symbol, as_of=as_of, max_bad_share=self._max_bad_share)
+            return parse_actions(content, symbol=symbol, as_of=as_of, max_rows=self._max_rows)
+        return parse_bars(
+            content,
+            dataset=dataset,
+            symbol=symbol,
+            as_of=as_of,
+            max_bad_share=self._max_bad_share,
+            max_rows=self._max_rows,
+        )
 
     def _pages(self, web: Web, symbol: str, start: dt.date, end: dt.date, as_of: dt.datetime) -> Iterator[Answer]:
         query = self._query(symbol, start, end, as_of)
-        request = {"dataset": self.dataset, "symbol": symbol, "as_of": as_of.isoformat(), **query}
+        request = {**self._question(symbol, start, end), "dataset": self.dataset, "as_of": as_of.isoformat(), **query}
         token: str | None = None
         seen: set[str] = set()
         for page in range(1, MAX_PAGES + 1):
@@ -198,7 +221,7 @@ class AlpacaSource:
             content=reply.content,
             source=self.name,
             dataset=self.dataset,
-            request=dict(request),
+            request={**request, "is_last": following is None},
             known_at=as_of,
             media_type=reply.media_type or "application/json",
             etag=reply.headers.get("etag"),
@@ -207,6 +230,11 @@ class AlpacaSource:
             last_session=last,
         )
         return answer, following
+
+    def _question(self, symbol: str, start: dt.date, end: dt.date) -> dict[str, Any]:
+        """Return by what the last page of a symbol's answer is known again; the query's end moves with `as_of`."""
+        feed = self._feed if self.dataset.startswith("stock") else None
+        return {"symbol": symbol, "range": f"{start}/{end}", "feed": feed, "is_last": True}
 
     def _query(self, symbol: str, start: dt.date, end: dt.date, as_of: dt.datetime) -> dict[str, str | int]:
         """Return what is asked for; Alpaca's ranges hold both their ends."""

@@ -16,12 +16,13 @@ from typing import Any
 from lakehouse.errors import BadPayload
 from lakehouse.sources.alpaca_page import read_page
 from lakehouse.sources.base import Parsed, empty_actions, empty_bars, stack_actions
+from lakehouse.sources.limits import MAX_ROWS, check_rows
 
 _SPLITS = ("forward_splits", "reverse_splits")
 _READ = (*_SPLITS, "stock_dividends", "cash_dividends")
 
 
-def parse_actions(content: bytes, *, symbol: str, as_of: dt.datetime) -> Parsed:
+def parse_actions(content: bytes, *, symbol: str, as_of: dt.datetime, max_rows: int = MAX_ROWS) -> Parsed:
     """Return a page's splits and cash dividends with ex-dates up to `as_of`, in New York.
 
     The same action given twice is one; several dividends of an ex-date are summed, several splits multiplied.
@@ -29,7 +30,7 @@ def parse_actions(content: bytes, *, symbol: str, as_of: dt.datetime) -> Parsed:
 
     Raises
     ------
-    BadPayload : not a page of actions in the known form, or a rate that is not positive.
+    BadPayload : not a page of actions in the known form, more than `max_rows` of them, or a rate that is not positive.
     """
     import pandas as pd
 
@@ -37,6 +38,7 @@ def parse_actions(content: bytes, *, symbol: str, as_of: dt.datetime) -> Parsed:
     by_kind = read_page(content, symbol).get("corporate_actions")
     if not isinstance(by_kind, dict) or not all(isinstance(rows, list) for rows in by_kind.values()):
         raise BadPayload(f"{what} has no corporate_actions by kind; try again later")
+    check_rows(sum(map(len, by_kind.values())), max_rows, what=what)
     today = as_of.astimezone(zoneinfo.ZoneInfo("America/New_York")).date()
     found: dict[str, dict[str, Any]] = {}
     counts: dict[str, int] = {}

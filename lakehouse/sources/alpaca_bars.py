@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.errors import BadPayload, BadRows
 from lakehouse.sources.alpaca_page import read_page
 from lakehouse.sources.base import BAR_COLUMNS, Parsed, empty_actions, empty_bars
+from lakehouse.sources.limits import MAX_ROWS, check_rows
 from lakehouse.sources.payload import require_fields
-from lakehouse.sources.quarantine import MAX_BAD_SHARE, bad_bars, quarantine
+from lakehouse.sources.quarantine import (
+    DAILY,
+    MAX_BAD_SHARE,
+    MINUTES,
+    bad_bars,
+    minutes_set_aside,
+    quarantine,
+    set_aside,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +39,13 @@ _TOLERANCE = dt.timedelta(minutes=5)
 
 
 def parse_bars(
-    content: bytes, *, dataset: str, symbol: str, as_of: dt.datetime, max_bad_share: float = MAX_BAD_SHARE
+    content: bytes,
+    *,
+    dataset: str,
+    symbol: str,
+    as_of: dt.datetime,
+    max_bad_share: float = MAX_BAD_SHARE,
+    max_rows: int = MAX_ROWS,
 ) -> Parsed:
     """Return a page's daily bars, or its minutes as rows of core/minute_bars.
 
@@ -39,11 +54,13 @@ def parse_bars(
 
     Raises
     ------
-    BadPayload : not a page of bars of this symbol in the known form, or a bar from after `as_of`.
+    BadPayload : not a page of bars of this symbol in the known form, more than `max_rows` of them, or a bar from
+        after `as_of`.
     BadRows : too many unusable rows, or two bars at the same time that differ.
     """
     what = f"Alpaca's answer for {symbol}"
     rows = _rows(content, symbol.replace("-", "/") if dataset in CRYPTO else symbol, symbol)
+    check_rows(len(rows), max_rows, what=what)
     is_day = dataset.endswith("_day")
     if not rows:
         return _parsed(empty_bars(), is_day, {})
@@ -61,10 +78,10 @@ def parse_bars(
         bars["session"] = ends.dt.tz_localize(None)
     has_ended = (ends <= as_of).to_numpy()
     bars, n_twice = _one_row_a_time(bars.assign(symbol=symbol)[has_ended], what)
-    bad = bad_bars(bars)[list(BAR_COLUMNS)]
-    bars, mended = quarantine(bars, what=what, max_bad_share=max_bad_share)
+    told = bars
+    bars, mended = quarantine(told, what=what, max_bad_share=max_bad_share)
     counts = {"unfinished bars": int((~has_ended).sum()), "rows given twice": n_twice, **mended}
-    return _parsed(bars[list(BAR_COLUMNS)], is_day, {reason: n for reason, n in counts.items() if n}, bad)
+    return _parsed(bars[list(BAR_COLUMNS)], is_day, {reason: n for reason, n in counts.items() if n}, told)
 
 
 def _rows(content: bytes, name: str, symbol: str) -> list[Mapping[str, Any]]:
@@ -129,12 +146,19 @@ def _one_row_a_time(bars: pd.DataFrame, what: str) -> tuple[pd.DataFrame, int]:
     return unlike, len(bars) - len(unlike)
 
 
-def _parsed(bars: pd.DataFrame, is_day: bool, counts: Mapping[str, int], bad: pd.DataFrame | None = None) -> Parsed:
+def _parsed(bars: pd.DataFrame, is_day: bool, counts: Mapping[str, int], told: pd.DataFrame | None = None) -> Parsed:
     if is_day:
-        return Parsed(bars=bars, actions=empty_actions(), counts=counts, bad=bad)
+        if told is None:
+            return Parsed(bars=bars, actions=empty_actions(), counts=counts)
+        bad = bad_bars(told)[list(BAR_COLUMNS)]
+        return Parsed(bars, empty_actions(), counts=counts, bad=bad, set_aside={DAILY: set_aside(told)})
     bar_end = bars["session"].astype("datetime64[us]").dt.tz_localize("UTC")
     table = bars.drop(columns="session").assign(bar_end=bar_end, known_at=bar_end)
     columns = ["symbol", "bar_end", *BAR_COLUMNS[2:], "known_at"]
     return Parsed(
-        bars=empty_bars(), actions=empty_actions(), tables={"core/minute_bars": table[columns]}, counts=counts
+        bars=empty_bars(),
+        actions=empty_actions(),
+        tables={MINUTES: table[columns]},
+        counts=counts,
+        set_aside={} if told is None else {MINUTES: minutes_set_aside(told[list(BAR_COLUMNS)])},
     )

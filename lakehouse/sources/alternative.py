@@ -33,6 +33,7 @@ from lakehouse.sources.base import Parsed, check_as_of, check_asked, distinct_sy
 from lakehouse.sources.local_files import (
     MAX_FILE_BYTES,
     check_columns,
+    check_date_format,
     check_zone,
     find_files,
     media_type,
@@ -89,7 +90,7 @@ class AlternativeSource:
         self._path = None if path is None else str(path)
         self._columns = {} if columns is None else check_columns(columns, required=REQUIRED, known=TARGETS)
         self._time_zone = check_zone(time_zone)
-        self._date_format = date_format
+        self._date_format = check_date_format(date_format)
         self._delimiter = delimiter
         self._max_bytes = max_bytes
         self._max_rows = max_rows

@@ -13,11 +13,11 @@ from lakehouse.sources.catalogue import BARS, BOTH, CATALOGUE, action_kinds
 def covered_kinds(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the kinds of actions the answer could have carried.
 
-    A file carries those that its mapping has columns for.
+    A file carries those that its mapping has columns for, and both where it has an adjusted close.
     """
     columns = _request(row).get("columns")
     if row["source"] == "files" and isinstance(columns, Mapping):
-        return tuple(kind for kind in BOTH if kind in columns)
+        return tuple(kind for kind in BOTH if kind in columns or "adj_close" in columns)
     return action_kinds(str(row["source"]), row.get("dataset"))
 
 

@@ -52,6 +52,8 @@ class Parsed:
         month; times are datetime64[us, UTC], days datetime64. known_at is the row's own, from what the answer says
     counts : what was left out or mended on the way, by reason; empty where nothing was
     bad : daily bars that were left out because they break a rule, as answered; None for none
+    set_aside : by table, bars that were mended or left out and are not among `bad`, as answered, each with its `reason`
+        (`lakehouse.sources.quarantine.set_aside`)
     """
 
     bars: pd.DataFrame
@@ -59,6 +61,7 @@ class Parsed:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     bad: pd.DataFrame | None = None
+    set_aside: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -91,10 +94,11 @@ class Source(Protocol):
 
 @runtime_checkable
 class Remembering(Protocol):
-    """A source that can leave out what is stored already, where the vendor tells cheaply that it has not changed."""
+    """A source that can leave out what is stored already: the vendor says that it has not changed, or it was stored
+    by a fetch that broke off."""
 
     def remembering(self, stored: Iterable[Mapping[str, Any]]) -> Source:
-        """Return the same source, which fetches of these answers only those that have changed.
+        """Return the same source, which fetches of these answers only those that may have changed.
 
         Parameters
         ----------

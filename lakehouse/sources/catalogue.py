@@ -83,10 +83,9 @@ CATALOGUE: Mapping[str, Vendor] = {
         has_option=False,
     ),
     "yahoo": Vendor(
-        "Yahoo's daily charts of the configured symbols, one answer a symbol.",
-        {"chart_1d": Dataset((BARS, ACTIONS), BOTH)},
+        "Yahoo's charts of the configured symbols: days, and the last 30 days' minutes.",
+        {"chart_1d": Dataset((BARS, ACTIONS), BOTH), "minute": Dataset((MINUTES,))},
         is_live=True,
-        has_option=False,
     ),
     "files": Vendor(
         "CSV and Parquet files brought in by `quantlake import`.",
@@ -174,3 +173,10 @@ def action_kinds(source: str, dataset: str | None) -> tuple[str, ...]:
     if vendor is None or dataset is None or dataset not in vendor.datasets:
         return (*BOTH, "delisting")
     return vendor.datasets[dataset].actions
+
+
+def tells_of_bars(source: str, dataset: str | None) -> bool:
+    """Return whether an answer of a dataset can hold daily bars; that of a dataset nobody knows can."""
+    vendor = CATALOGUE.get(source)
+    known = None if vendor is None or dataset is None else vendor.datasets.get(dataset)
+    return known is None or BARS in known.tables

@@ -15,6 +15,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ from lakehouse.sources.base import Parsed, check_as_of, check_asked, distinct_sy
 from lakehouse.sources.each_symbol import each_symbol
 from lakehouse.sources.edgar_facts import parse_facts
 from lakehouse.sources.edgar_filings import older_pages, parse_filings
+from lakehouse.sources.limits import MAX_ROWS
 from lakehouse.sources.payload import load_json
 from lakehouse.sources.rate_limit import Rate
 from lakehouse.sources.reply import Reply
-from lakehouse.sources.web import Web
+from lakehouse.sources.resuming import RESUME_WITHIN, Resuming
+from lakehouse.sources.web import MAX_BYTES, Web
 
 BASE_URL = "https://data.sec.gov"
 TICKERS_URL = "https://www.sec.gov"
@@ -44,7 +47,7 @@ _CIK = re.compile(r"CIK(\d{1,10})", re.ASCII)
 _EMAIL = re.compile(r"[!-~]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
 
 
-class EdgarSource:
+class EdgarSource(Resuming):
     """Figures ("companyfacts") or lists of filings ("submissions") from EDGAR.
 
     Parameters
@@ -52,7 +55,10 @@ class EdgarSource:
     dataset : "companyfacts" gives rows of core/fundamentals, "submissions" rows of core/series
     base_url, tickers_url : of other servers, such as recordings
     rate_folder : where the processes keep count of requests; by default a temporary folder of the user's own
+    exchange : whose sessions tell whether a stored answer is still the newest (`lakehouse.sources.resuming`)
+    resume_within : seconds for which an answer of a fetch that broke off is not asked for again; 0: always asked
     timeout, deadline, wait_initial, wait_max : as `lakehouse.sources.web.Web`
+    max_bytes, max_rows : of one answer
     """
 
     name = "edgar"
@@ -64,17 +70,24 @@ class EdgarSource:
         base_url: str = BASE_URL,
         tickers_url: str = TICKERS_URL,
         rate_folder: str | None = None,
+        exchange: str = "XNYS",
+        resume_within: float = RESUME_WITHIN,
         timeout: float = 20.0,
         deadline: float = 900.0,
         wait_initial: float = 1.0,
         wait_max: float = 30.0,
+        max_bytes: int = MAX_BYTES,
+        max_rows: int = MAX_ROWS,
     ) -> None:
         if dataset not in PATHS:
             raise SourceError(f"source 'edgar' has no dataset {dataset!r}{nearest(str(dataset), PATHS)}")
         self.dataset = dataset
         self._base_url = base_url
         self._tickers_url = tickers_url
+        self._exchange = exchange
+        self._resume_within = resume_within
         self._deadline = deadline
+        self._max_rows = max_rows
         folder = None if rate_folder is None else Path(rate_folder)
         self._options: dict[str, Any] = {
             "headers": _identity,
@@ -82,6 +95,7 @@ class EdgarSource:
             "timeout": timeout,
             "wait_initial": wait_initial,
             "wait_max": wait_max,
+            "max_bytes": max_bytes,
             "rate": Rate("edgar", REQUESTS_PER_SECOND, folder=folder),
             "throttle_marks": (THROTTLED,),
             "throttle_pause": BLOCKED_SECONDS,
@@ -112,7 +126,8 @@ class EdgarSource:
     ) -> Iterator[Answer]:
         """Yield each company's answer: all its figures, or its filings, those before `start` as far as they come along.
 
-        Symbols of one company, such as two classes of shares, have its figures once, under the first of them.
+        Symbols of one company, such as two classes of shares, have its figures once, under the first of them. What a
+        fetch that broke off has stored is left out (`lakehouse.sources.resuming`).
 
         Raises
         ------
@@ -125,6 +140,10 @@ class EdgarSource:
         wanted = self.symbols(symbols)
         give_up_at = time.monotonic() + self._deadline
         companies = self._companies(wanted)
+        known = {symbol: cik for symbol in wanted if (cik := _found(symbol, companies)) is not None}
+        left = self._left_over({symbol: self._question(cik, start) for symbol, cik in known.items()}, as_of, progress)
+        # A ticker that the SEC does not list fails when its turn comes, and keeps no other from coming.
+        wanted = [symbol for symbol in wanted if symbol in left or symbol not in known]
         asked: set[int] = set()
         with self._web(self._base_url, give_up_at) as web:
 
@@ -134,7 +153,8 @@ class EdgarSource:
                     yield from self._filings(web, symbol, cik, start, as_of)
                 elif cik not in asked:
                     asked.add(cik)
-                    yield self._answer(web, symbol, cik, PATHS["companyfacts"].format(cik=cik), as_of)
+                    request = self._request(symbol, cik, PATHS["companyfacts"].format(cik=cik), start, as_of)
+                    yield self._answer(web, request, as_of)
 
             yield from each_symbol(self.name, wanted, fetch_one, progress)
 
@@ -142,26 +162,40 @@ class EdgarSource:
         """Return rows of core/fundamentals (`edgar_facts`) or core/series (`edgar_filings`); the request says which."""
         as_of = check_as_of(dt.datetime.fromisoformat(str(request["as_of"])))
         read = parse_facts if request["dataset"] == "companyfacts" else parse_filings
-        return read(content, symbol=str(request["symbol"]), cik=int(request["cik"]), as_of=as_of)
+        return read(
+            content, symbol=str(request["symbol"]), cik=int(request["cik"]), as_of=as_of, max_rows=self._max_rows
+        )
 
     def _filings(self, web: Web, symbol: str, cik: int, start: dt.date, as_of: dt.datetime) -> Iterator[Answer]:
-        newest = self._answer(web, symbol, cik, PATHS["submissions"].format(cik=cik), as_of)
-        yield newest
-        for name in older_pages(newest.content, symbol=symbol, cik=cik, start=start):
-            yield self._answer(web, symbol, cik, f"submissions/{name}", as_of)
+        request = self._request(symbol, cik, PATHS["submissions"].format(cik=cik), start, as_of)
+        newest = self._answer(web, request, as_of)
+        older = older_pages(newest.content, symbol=symbol, cik=cik, start=start)
+        yield replace(newest, request={**newest.request, "is_last": not older})
+        for name in older:
+            request = self._request(symbol, cik, f"submissions/{name}", start, as_of)
+            yield self._answer(web, {**request, "is_last": name == older[-1]}, as_of)
 
-    def _answer(self, web: Web, symbol: str, cik: int, path: str, as_of: dt.datetime) -> Answer:
-        request = {"dataset": self.dataset, "symbol": symbol, "cik": cik, "path": path, "as_of": as_of.isoformat()}
+    def _question(self, cik: int, start: dt.date) -> dict[str, Any]:
+        """Return by what the last of a company's answers is known again; only of filings some may come along."""
+        since = start.isoformat() if self.dataset == "submissions" else None
+        return {"cik": cik, "since": since, "is_last": True}
+
+    def _request(self, symbol: str, cik: int, path: str, start: dt.date, as_of: dt.datetime) -> dict[str, Any]:
+        asked = {"dataset": self.dataset, "symbol": symbol, "path": path, "as_of": as_of.isoformat()}
+        return {**self._question(cik, start), **asked}
+
+    def _answer(self, web: Web, request: Mapping[str, Any], as_of: dt.datetime) -> Answer:
+        symbol = str(request["symbol"])
 
         def check(reply: Reply) -> None:
             self.parse(reply.content, request)
 
-        reply = web.get(path, what=symbol, check=check)
+        reply = web.get(str(request["path"]), what=symbol, check=check)
         return Answer(
             content=reply.content,
             source=self.name,
             dataset=self.dataset,
-            request=request,
+            request=dict(request),
             known_at=as_of,
             media_type=reply.media_type or "application/json",
             etag=reply.headers.get("etag"),
@@ -210,14 +244,19 @@ def _tickers(content: bytes) -> dict[str, int]:
 
 
 def _cik(symbol: str, companies: Mapping[str, int]) -> int:
-    """Return the company's number; the SEC writes classes of shares with a hyphen, as BRK-B."""
-    number = _CIK.fullmatch(symbol)
-    if number:
-        return int(number[1])
-    for ticker in (symbol, symbol.replace(".", "-")):
-        if ticker in companies:
-            return companies[ticker]
+    """Return the company's number, which must be known."""
+    cik = _found(symbol, companies)
+    if cik is not None:
+        return cik
     raise UnknownSymbol(
         f"the SEC lists no ticker {symbol!r}{nearest(symbol, companies)}; a company that no longer trades has a "
         "number only, such as CIK0000320193"
     )
+
+
+def _found(symbol: str, companies: Mapping[str, int]) -> int | None:
+    """Return the company's number, None where nobody knows it; the SEC writes classes of shares as BRK-B."""
+    number = _CIK.fullmatch(symbol)
+    if number:
+        return int(number[1])
+    return next((companies[name] for name in (symbol, symbol.replace(".", "-")) if name in companies), None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.errors import BadPayload, EmptyAnswer
 from lakehouse.sources.base import Parsed, check_as_of, empty_actions, empty_bars
+from lakehouse.sources.limits import MAX_ROWS, check_rows
 from lakehouse.sources.payload import load_json
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ COLUMNS = (*PERIOD, "filed", "value", "form", "accession", "fiscal_year", "fisca
 _DAYS = ("start", "end", "filed")
 
 
-def parse_facts(content: bytes, *, symbol: str, cik: int, as_of: dt.datetime) -> Parsed:
+def parse_facts(content: bytes, *, symbol: str, cik: int, as_of: dt.datetime, max_rows: int = MAX_ROWS) -> Parsed:
     """Return a company's figures as rows of core/fundamentals, sorted by key.
 
     A figure about a moment has its end as its start. `known_at` is the end of the filing day in New York: the
@@ -38,7 +39,7 @@ def parse_facts(content: bytes, *, symbol: str, cik: int, as_of: dt.datetime) ->
     Raises
     ------
     EmptyAnswer : no figures at all.
-    BadPayload : another company's, not in the known form, or filed after `as_of`.
+    BadPayload : another company's, not in the known form, more than `max_rows`, or filed after `as_of`.
     """
     what = f"the SEC's figures of {symbol}"
     page = load_json(content, what=what)
@@ -46,7 +47,9 @@ def parse_facts(content: bytes, *, symbol: str, cik: int, as_of: dt.datetime) ->
         raise BadPayload(f"{what} have no facts; try again later")
     if page.get("cik") != cik:
         raise BadPayload(f"{what} are of company {page.get('cik')!r:.40}, asked for {cik}")
-    facts = _frame(list(_rows(page["facts"], what)), what)
+    rows = list(_rows(page["facts"], what))
+    check_rows(len(rows), max_rows, what=what)
+    facts = _frame(rows, what)
     if not len(facts):
         raise EmptyAnswer(f"{what} are empty; try again later")
     facts.insert(0, "cik", cik)

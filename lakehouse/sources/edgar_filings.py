@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.errors import BadPayload
 from lakehouse.sources.base import Parsed, empty_actions, empty_bars
 from lakehouse.sources.edgar_facts import NEW_YORK
+from lakehouse.sources.limits import MAX_ROWS, check_rows
 from lakehouse.sources.payload import load_json
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _COLUMNS = ("accessionNumber", "filingDate", "acceptanceDateTime", "form")
 _PAGE = re.compile(r"CIK\d{10}-submissions-\d{3}\.json", re.ASCII)
 
 
-def parse_filings(content: bytes, *, symbol: str, cik: int, as_of: dt.datetime) -> Parsed:
+def parse_filings(content: bytes, *, symbol: str, cik: int, as_of: dt.datetime, max_rows: int = MAX_ROWS) -> Parsed:
     """Return how many filings of each form a company made, as rows of core/series by the moment they were public.
 
     The name is "filings of form 10-K" and so on, `about` the filing day, the value how many became known at that
@@ -37,13 +38,15 @@ def parse_filings(content: bytes, *, symbol: str, cik: int, as_of: dt.datetime) 
 
     Raises
     ------
-    BadPayload : another company's, not in the known form, accepted after `as_of`, or at hours of the night that
-        show that the times are not UTC.
+    BadPayload : another company's, not in the known form, more than `max_rows`, accepted after `as_of`, or at hours
+        of the night that show that the times are not UTC.
     """
     import pandas as pd
 
     what = f"the SEC's filings of {symbol}"
-    rows = _frame(_lists(content, cik, what), what)
+    lists = _lists(content, cik, what)
+    check_rows(len(lists["form"]), max_rows, what=what)
+    rows = _frame(lists, what)
     if len(rows) and rows["accepted"].max() > as_of + dt.timedelta(minutes=5):
         raise BadPayload(f"{what} have one accepted at {rows['accepted'].max()}, after the request of {as_of}")
     hour = rows["accepted"].dt.tz_convert(NEW_YORK).dt.hour

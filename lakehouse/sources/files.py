@@ -11,7 +11,8 @@ The keys are our names, the values the file's columns. Required are symbol, sess
 volume. A symbol that begins with "=" is literal: "=AAPL" for a file of one symbol, "={stem}" for the file's
 name up to its first dot. Prices are as traded. `dividend` is cash per share as traded on the ex-date and
 empty or 0 where there is none; `split` is new shares per old one on the ex-date and empty, 0 or 1 where there
-is none.
+is none. A file that has neither may have `adj_close`, the close adjusted for both: they are inferred from it
+(`lakehouse.sources.adjusted_files` says what that cannot see).
 
 Reading is strict (`lakehouse.sources.strict_table`): one bad row refuses the file and is named with its line.
 """
@@ -24,12 +25,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import nearest
+from lakehouse.adjusting.conventions import is_on_previous_close
 from lakehouse.errors import EmptyAnswer, SourceError, UnknownSymbol
 from lakehouse.snapshots import Answer
-from lakehouse.sources.base import Parsed, check_as_of, check_asked, check_symbol, distinct_symbols, stack_actions
+from lakehouse.sources.adjusted_files import ADJUSTED, check_adjusted, inferred_actions
+from lakehouse.sources.base import (
+    BAR_COLUMNS,
+    Parsed,
+    check_as_of,
+    check_asked,
+    check_symbol,
+    distinct_symbols,
+    stack_actions,
+)
 from lakehouse.sources.local_files import (
     MAX_FILE_BYTES,
     check_columns,
+    check_date_format,
     check_zone,
     find_files,
     media_type,
@@ -41,18 +53,22 @@ from lakehouse.sources.strict_table import MAX_ROWS, REQUIRED, TARGETS, read_tab
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lakehouse.adjusting.conventions import Convention
+
 
 class FilesSource:
     """Bars and actions from files; without `path` and `columns` it reads the snapshots of earlier ones only.
 
     Parameters
     ----------
-    path : one file, or a pattern such as "prices/*.csv"; files are read in the order of their names
+    path : one file, a pattern such as "prices/*.csv", or a folder, of which all CSV and Parquet files; they are read in
+        the order of their names
     columns : our name -> the file's column, as above
     date_format : how plain dates are written, in strptime's letters and with leading zeros
     time_zone : the exchange's, such as "America/New_York"; needed only where `session` holds timezone-aware
         timestamps, which are converted to that zone's date
     delimiter : between the fields of a CSV file
+    convention : how the vendor adjusts for dividends, where `adj_close` is read (`lakehouse.adjusting.conventions`)
     max_bytes, max_rows : a file with more (unpacked) is refused; gzip may unpack to 100 times its size
     """
 
@@ -67,6 +83,7 @@ class FilesSource:
         date_format: str = "%Y-%m-%d",
         time_zone: str | None = None,
         delimiter: str = ",",
+        convention: Convention = "wiki",
         max_bytes: int = MAX_FILE_BYTES,
         max_rows: int = MAX_ROWS,
     ) -> None:
@@ -75,9 +92,12 @@ class FilesSource:
             raise SourceError(f"source 'files' needs the option {missing!r} beside {given!r}")
         self._path = None if path is None else str(path)
         self._columns = {} if columns is None else check_columns(columns, required=REQUIRED, known=TARGETS)
-        self._date_format = date_format
+        self._date_format = check_date_format(date_format)
         self._time_zone = check_zone(time_zone)
         self._delimiter = delimiter
+        check_adjusted(self._columns)
+        is_on_previous_close(convention)
+        self._convention = convention
         self._max_bytes = max_bytes
         self._max_rows = max_rows
 
@@ -143,8 +163,12 @@ class FilesSource:
             max_bytes=self._max_bytes,
             max_rows=self._max_rows,
         )
-        bars = table.drop(columns=["dividend", "split"])
-        return Parsed(bars=bars, actions=stack_actions(_actions(table)), counts=counts)
+        bars = table[list(BAR_COLUMNS)]
+        if ADJUSTED in table:
+            actions = stack_actions(inferred_actions(table, request["convention"]))
+        else:
+            actions = stack_actions(_actions(table))
+        return Parsed(bars=bars, actions=actions, counts=counts)
 
     def _read(self, file: Path, as_of: dt.datetime) -> tuple[Answer, set[str]]:
         content = read_file(file, max_bytes=self._max_bytes)
@@ -157,6 +181,7 @@ class FilesSource:
             "time_zone": self._time_zone,
             "delimiter": self._delimiter,
             "as_of": as_of.isoformat(),
+            **({"convention": self._convention} if ADJUSTED in columns else {}),
         }
         bars = self.parse(content, request).bars
         if not len(bars):

@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import glob
+import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.errors import nearest
+from lakehouse.asked import near
 from lakehouse.errors import SourceError, SourceUnavailable
 
 MAX_FILE_BYTES = 2 * 1024**3
+ENDINGS = (".csv", ".csv.gz", ".parquet")
+# Day, month and year differ in each, so that no two letters stand for the same; one of each century.
+_DAYS = (dt.date(1987, 10, 19), dt.date(2024, 2, 29))
 
 
 def find_files(pattern: str) -> list[Path]:
-    """Return the file of that name, or those a pattern such as "prices/*.csv" finds, in the order of their names.
+    """Return the file of that name, those a pattern such as "prices/*.csv" finds, or a folder's tables, by name.
 
     Raises
     ------
     SourceUnavailable : there is none; names the nearest.
     """
+    if Path(pattern).is_dir():
+        return tables_in(Path(pattern))
     found = (Path(name) for name in glob.glob(pattern))  # noqa: PTH207 - the pattern may be absolute
     files = sorted(file for file in found if file.is_file())
     if not files and Path(pattern).is_file():
         files = [Path(pattern)]  # a name that holds the pattern's own characters
     if not files:
-        folder = Path(pattern).parent
-        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-        raise SourceUnavailable(f"there is no file at {pattern}{nearest(Path(pattern).name, names)}")
+        raise missing_file(Path(pattern))
     return files
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """Return the CSV and Parquet files of a folder (not of folders in it) in the order of their names.
+
+    Raises
+    ------
+    SourceUnavailable : there is none.
+    """
+    files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(ENDINGS) and file.is_file())
+    if not files:
+        raise SourceUnavailable(f"the folder {folder} holds no CSV or Parquet file ({', '.join(ENDINGS)})")
+    return files
+
+
+def missing_file(file: Path) -> SourceUnavailable:
+    """Return the error for a file that is not there, with the nearest name beside it."""
+    names = [entry.name for entry in file.parent.iterdir()] if file.parent.is_dir() else []
+    others = [name for name in names if name != file.name]
+    return SourceUnavailable(f"there is no file at {file}{near(file.name, others, 'files') if others else ''}")
 
 
 def read_file(file: Path, *, max_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -70,6 +96,26 @@ def check_columns(columns: Mapping[str, str], *, required: Sequence[str], known:
         if not isinstance(column, str) or not column:
             raise SourceError(f"the column mapping gives {name!r} no column name, was {column!r}; quote it in YAML")
     return dict(columns)
+
+
+def check_date_format(text: str) -> str:
+    """Return a way of writing days in strptime's letters, such as %d.%m.%Y.
+
+    Raises
+    ------
+    SourceError : a letter that is none, or days written so cannot be read back.
+    """
+    try:
+        written = [day.strftime(text) for day in _DAYS]
+        is_whole = [dt.datetime.strptime(line, text).date() for line in written] == list(_DAYS)
+    except (ValueError, TypeError, re.error):  # re: a letter that stands twice
+        is_whole = False
+    if not is_whole:
+        raise SourceError(
+            f"a date format is written in strptime's letters with year, month and day, such as %Y-%m-%d, %d.%m.%Y or"
+            f" %Y%m%d; was {text!r}"
+        )
+    return text
 
 
 def check_zone(name: str | None) -> str | None:

@@ -34,7 +34,15 @@ from lakehouse.sources.base import (
     empty_actions,
     empty_bars,
 )
-from lakehouse.sources.local_files import MAX_FILE_BYTES, check_columns, find_files, media_type, read_file, stem
+from lakehouse.sources.local_files import (
+    MAX_FILE_BYTES,
+    check_columns,
+    check_date_format,
+    find_files,
+    media_type,
+    read_file,
+    stem,
+)
 from lakehouse.sources.tabular import LINE, as_days, as_symbols, read_rows, refuse
 from lakehouse.universe import EVERYTHING
 
@@ -84,7 +92,7 @@ class MembershipSource:
         )
         self._universe = universe if universe == "={stem}" else _check_universe(universe)
         self._class_separator = _check_separator(class_separator)
-        self._date_format = date_format
+        self._date_format = check_date_format(date_format)
         self._delimiter = delimiter
         self._max_bytes = max_bytes
         self._max_rows = max_rows

@@ -14,13 +14,12 @@ terms forbid passing data on, and ask that it is deleted when the plan ends.
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from engine.errors import nearest
 from lakehouse.errors import SourceError
@@ -32,6 +31,7 @@ from lakehouse.sources.polygon_rest import API_KEY, PARSERS, Question, api_heade
 from lakehouse.sources.polygon_s3 import FlatFileBucket
 from lakehouse.sources.quarantine import MAX_BAD_SHARE
 from lakehouse.sources.rate_limit import Rate
+from lakehouse.sources.resuming import RESUME_WITHIN, Resuming
 from lakehouse.sources.web import Web
 
 MAX_FILE_BYTES = 2 * 1024**3
@@ -39,7 +39,7 @@ DATASETS = (*FLAT_FILES, *PARSERS)
 _MISSING = ("refuse", "skip")
 
 
-class PolygonSource:
+class PolygonSource(Resuming):
     """One dataset of Polygon's.
 
     Parameters
@@ -49,7 +49,9 @@ class PolygonSource:
     base_url : of the REST interface
     requests_per_minute : to the REST interface, of all processes together; 5 without a paid plan, else no limit
     rate_folder : where the processes keep count; by default a temporary folder of the user's own
-    exchange : whose sessions have flat files
+    exchange : whose sessions have flat files, and tell whether a page of REST is still the newest
+        (`lakehouse.sources.resuming`)
+    resume_within : seconds for which a page of a fetch that broke off is not asked for again; 0: always asked
     known_etags : key -> ETag of flat files that are already there, which are not downloaded again while the
         vendor's have the same (`lakehouse.sources.polygon_flat_files.etags_of`)
     missing : "refuse" a session without a file once it is due, or a symbol without an answer, or "skip" it
@@ -73,6 +75,7 @@ class PolygonSource:
         requests_per_minute: int | None = None,
         rate_folder: str | None = None,
         exchange: str = "XNYS",
+        resume_within: float = RESUME_WITHIN,
         known_etags: Mapping[str, str] | None = None,
         missing: str = "refuse",
         only: Sequence[str] = (),
@@ -96,6 +99,7 @@ class PolygonSource:
             folder = None if rate_folder is None else Path(rate_folder)
             self._rate = Rate("polygon", requests_per_minute, seconds=60.0, folder=folder)
         self._exchange = exchange
+        self._resume_within = resume_within
         self._known_etags = dict(known_etags or {})
         self._skip_missing = missing == "skip"
         self._only = [check_symbol(symbol) for symbol in only]
@@ -107,15 +111,17 @@ class PolygonSource:
         self._max_rows = max_rows
         self._max_bad_share = max_bad_share
 
-    def remembering(self, stored: Iterable[Mapping[str, Any]]) -> PolygonSource:
-        """Return the same source, which downloads of these flat files only those that have another ETag now.
+    def remembering(self, stored: Iterable[Mapping[str, Any]]) -> Self:
+        """Return the same source, which leaves out flat files whose ETag is still the same, and of REST what a fetch
+        that broke off has stored.
 
         Parameters
         ----------
         stored : rows of raw/snapshots, of files whose bytes are there
         """
-        known = etags_of({**row, "request": json.loads(row["request"])} for row in stored)
-        other = copy.copy(self)
+        rows = list(stored)
+        known = etags_of({**row, "request": json.loads(row["request"])} for row in rows)
+        other = super().remembering(rows)
         other._known_etags = {**self._known_etags, **known}
         return other
 
@@ -205,6 +211,17 @@ class PolygonSource:
     def _fetch_pages(
         self, asked: Sequence[Question], as_of: dt.datetime, progress: Callable[[str], None] | None
     ) -> Iterator[Answer]:
+        named = {
+            question.what: {
+                "what": question.what,
+                "path": question.path,
+                "params": dict(question.params),
+                "is_last": True,
+            }
+            for question in asked
+        }
+        left = self._left_over(named, as_of, progress)
+        asked = [question for question in asked if question.what in left]
         web = Web(
             "Polygon",
             self._base_url,

@@ -16,7 +16,7 @@ from lakehouse.sources.base import BAR_COLUMNS, Parsed, empty_actions, empty_bar
 from lakehouse.sources.payload import require_fields
 from lakehouse.sources.polygon_csv import NEW_YORK
 from lakehouse.sources.polygon_page import read_page, results_of
-from lakehouse.sources.quarantine import bad_bars, quarantine
+from lakehouse.sources.quarantine import DAILY, bad_bars, quarantine, set_aside
 
 EXTENDED_HOURS_END = dt.time(20)
 """A day's bar counts trades up to here (New York); before it is not final."""
@@ -69,8 +69,13 @@ def parse_aggregates(content: bytes, *, what: str, symbol: str, as_of: dt.dateti
     ):
         if n_rows:
             counts[reason] = n_rows
-    bad = bad_bars(final)[list(BAR_COLUMNS)]
-    return Parsed(bars=kept[list(BAR_COLUMNS)], actions=empty_actions(), counts=counts, bad=bad)
+    return Parsed(
+        bars=kept[list(BAR_COLUMNS)],
+        actions=empty_actions(),
+        counts=counts,
+        bad=bad_bars(final)[list(BAR_COLUMNS)],
+        set_aside={DAILY: set_aside(final)},
+    )
 
 
 def _is_final(session: dt.date, as_of: dt.datetime) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from lakehouse.sources.base import BAR_COLUMNS, Parsed, empty_actions, empty_bars
 from lakehouse.sources.polygon_csv import MAX_ROWS, TICKER, FlatFileFormat, read_flat_file
 from lakehouse.sources.polygon_rows import FlatFileRows, one_row_a_key, refuse_many_bad
-from lakehouse.sources.quarantine import bad_bars, quarantine
+from lakehouse.sources.quarantine import DAILY, MINUTES, bad_bars, minutes_set_aside, quarantine, set_aside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,9 +52,14 @@ def parse_day_file(
     rows = read_flat_file(content, BARS, what=what, session=session, columns=_READ, only=only, max_rows=max_rows)
     frame = rows.table.to_pandas().drop(columns="window_start")
     frame["session"] = np.datetime64(session, "s")
-    bars, bad, counts = _usable_bars(frame, rows, what=what, max_bad_share=max_bad_share)
-    columns = list(BAR_COLUMNS)
-    return Parsed(bars=bars[columns], actions=empty_actions(), counts=counts, bad=bad[columns])
+    bars, kept, counts = _usable_bars(frame, rows, what=what, max_bad_share=max_bad_share)
+    return Parsed(
+        bars=bars[list(BAR_COLUMNS)],
+        actions=empty_actions(),
+        counts=counts,
+        bad=bad_bars(kept)[list(BAR_COLUMNS)],
+        set_aside={DAILY: set_aside(kept)},
+    )
 
 
 def parse_minute_file(
@@ -76,19 +81,25 @@ def parse_minute_file(
     frame = frame[is_full]
     ends = (frame.pop("window_start").to_numpy() + _MINUTE_NS) // 1000
     frame["session"] = ends.astype("datetime64[us]")
-    bars, _, counts = _usable_bars(frame, rows, what=what, max_bad_share=max_bad_share)
+    bars, kept, counts = _usable_bars(frame, rows, what=what, max_bad_share=max_bad_share)
     bar_end = bars.pop("session").dt.tz_localize("UTC")
     bars.insert(1, "bar_end", bar_end)
     bars["known_at"] = bar_end
     table = bars[["symbol", "bar_end", *BAR_COLUMNS[2:], "known_at"]]
-    return Parsed(bars=empty_bars(), actions=empty_actions(), tables={"core/minute_bars": table}, counts=counts)
+    return Parsed(
+        bars=empty_bars(),
+        actions=empty_actions(),
+        tables={MINUTES: table},
+        counts=counts,
+        set_aside={MINUTES: minutes_set_aside(kept)},
+    )
 
 
 def _usable_bars(
     frame: pd.DataFrame, rows: FlatFileRows, *, what: str, max_bad_share: float
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
-    """Return the usable rows, those left out because they break a rule, and what was left out or mended."""
+    """Return the usable rows, all of them as answered, and what was left out or mended."""
     kept = one_row_a_key(frame, ("symbol", "session"), rows)
     refuse_many_bad(rows, what=what, max_bad_share=max_bad_share)
     bars, mended = quarantine(kept, what=what, max_bad_share=max_bad_share)
-    return bars, bad_bars(kept), {**rows.counts(), **mended}
+    return bars, kept, {**rows.counts(), **mended}

@@ -175,8 +175,8 @@ def _pages(
             found[:] = [parsed]
 
         reply = web.get(address, params, what=question.what, check=check)
-        yield _answer(reply, source, question, asked, found[0], as_of)
         following = read_page(reply.content, what=f"Polygon's answer for {question.what}").get("next_url")
+        yield _answer(reply, source, question, {**asked, "is_last": not following}, found[0], as_of)
         if not following:
             return
         if not isinstance(following, str) or following in seen:

@@ -163,7 +163,7 @@ class FlatFileBucket:
             return SourceError(f"there is no bucket {self._place}: check endpoint_url")
         if status == 429 or code in _THROTTLED:
             headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-            after = seconds_to_wait(headers.get("retry-after"))
+            after = seconds_to_wait(headers)
             asked = f" and asks to wait {after:.0f} s" if after is not None else ""
             return RateLimited(
                 f"the flat files refused {key} for too many requests ({said}){asked}: run it again later",

@@ -1,4 +1,4 @@
-"""What happens to a vendor's bad bars: mended where the harm is nil, left out where not, and always counted.
+"""What happens to a vendor's bad bars: mended where the harm is nil, left out where not, counted and kept as answered.
 
 Rules, in this order, each row under the first that fits:
 
@@ -11,6 +11,9 @@ Rules, in this order, each row under the first that fits:
    traded and marked;
 4. one further outside leaves the row out (`rows out of order`).
 
+A missing volume becomes 0. `bad_bars` are the rows left out under 2 and 4, `set_aside` those left out under 1 and those
+mended, all with their values as answered: each goes to core/quarantine.
+
 More than `max_bad_share` of the rows left out under 2 and 4 is no glitch but a broken series: it is refused.
 """
 
@@ -22,12 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakehouse.errors import BadRows
+from lakehouse.price_rules import price_rules
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WIDEN_RATE = 0.005
 MAX_BAD_SHARE = 0.01
+NO_PRICES = "no_prices"
+MENDED = "mended:"
+RANGE_WIDENED, VOLUME_MISSING = f"{MENDED}range_widened", f"{MENDED}volume_missing"
+DAILY, MINUTES = "core/daily_bars", "core/minute_bars"
 _PRICES = ["open", "high", "low", "close"]
 
 
@@ -80,6 +88,44 @@ def bad_bars(bars: pd.DataFrame, *, widen_rate: float = WIDEN_RATE) -> pd.DataFr
     """Return the bars that `quarantine` leaves out because they break a rule; missing prices break none."""
     found = _judged(bars, widen_rate)
     return bars.assign(volume=found.volume)[found.bad].reset_index(drop=True)
+
+
+def set_aside(bars: pd.DataFrame, *, widen_rate: float = WIDEN_RATE) -> pd.DataFrame:
+    """Return the bars, as answered and with a `reason`, that `quarantine` mends, or leaves out without a broken rule.
+
+    Reasons are `no_prices`, `mended:range_widened` and `mended:volume_missing`; a bar mended in both ways is there
+    twice.
+    """
+    import pandas as pd
+
+    found = _judged(bars, widen_rate)
+    is_kept = ~(found.missing | found.bad)
+    reasons = {
+        NO_PRICES: found.missing,
+        RANGE_WIDENED: found.near,
+        VOLUME_MISSING: is_kept & bars["volume"].isna().to_numpy(),
+    }
+    rows = [bars[mask].assign(reason=reason) for reason, mask in reasons.items() if mask.any()]
+    return pd.concat(rows, ignore_index=True) if rows else bars.iloc[:0].assign(reason=pd.Series(dtype="str"))
+
+
+def minutes_set_aside(bars: pd.DataFrame, *, widen_rate: float = WIDEN_RATE) -> pd.DataFrame:
+    """Return the minute bars that `quarantine` leaves out or mends, as answered, with `bar_end` and `reason`.
+
+    Beside the reasons of `set_aside` there is, for bars that break a rule, the first one of `price_rules`.
+
+    Parameters
+    ----------
+    bars : symbol, session (the minute's end, datetime64 in UTC), open, high, low, close, volume
+    """
+    import pandas as pd
+
+    bad = bars[_judged(bars, widen_rate).bad]
+    reasons = pd.DataFrame(price_rules(bad), index=bad.index).idxmax(axis=1) if len(bad) else ""
+    parts = [bad.assign(reason=reasons), set_aside(bars, widen_rate=widen_rate)]
+    rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    ends = rows["session"].astype("datetime64[us]").dt.tz_localize("UTC")
+    return rows.drop(columns="session").assign(bar_end=ends)
 
 
 class _Judged(NamedTuple):

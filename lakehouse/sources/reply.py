@@ -61,7 +61,7 @@ def check_status(
     """
     status, said = reply.status, public(reply.content[:1000].decode("utf-8", "replace"))
     if status == 429 or any(mark in reply.content[:_HEAD] for mark in throttle_marks):
-        after = seconds_to_wait(reply.headers.get("retry-after"))
+        after = seconds_to_wait(reply.headers)
         after = throttle_pause if after is None else after
         asked = f" and wants a pause of {after:.0f} s" if after is not None else ""
         raise RateLimited(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from lakehouse.errors import BadPayload, EmptyAnswer, RateLimited, SourceError, SourceUnavailable
@@ -43,13 +45,34 @@ def retried(ask: Callable[[], T], *, give_up_at: float, wait_initial: float, wai
     raise AssertionError("stamina gives an answer or raises")
 
 
-def seconds_to_wait(retry_after: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; a date is not worth a clock and counts as absent."""
-    try:
-        seconds = float(retry_after) if retry_after is not None else None
-    except ValueError:
+def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Return for how many seconds an answer asks to be left alone; None where it does not say, or not legibly.
+
+    Retry-After is seconds or a moment (RFC 9110, 10.2.3). A moment is counted from the answer's own Date, so that
+    both are of the vendor's clock; only an answer without one is counted from ours. A moment gone by is no pause.
+
+    Parameters
+    ----------
+    headers : names in lower case
+    """
+    said = headers.get("retry-after")
+    if said is None:
         return None
-    return seconds if seconds is not None and seconds >= 0.0 else None
+    try:
+        seconds = float(said)
+    except ValueError:
+        until, sent = _moment(said), _moment(headers.get("date", ""))
+        return None if until is None else max(0.0, until - (time.time() if sent is None else sent))
+    return seconds if seconds >= 0.0 else None
+
+
+def _moment(text: str) -> float | None:
+    """Return a date of HTTP's in seconds since 1970, None where it is none."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)).timestamp()
 
 
 def _worth_another_try(tries: dict[type[SourceError], int], give_up_at: float, error: Exception) -> bool | float:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakehouse.errors import SourceError
+from lakehouse.sources.adjusted_files import ADJUSTED
 from lakehouse.sources.tabular import LINE, as_numbers, as_symbols, read_rows, refuse, written_days
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 REQUIRED = ("symbol", "session", "open", "high", "low", "close", "volume")
 OPTIONAL = {"dividend": 0.0, "split": 1.0}
-TARGETS = (*REQUIRED, *OPTIONAL)
+TARGETS = (*REQUIRED, *OPTIONAL, ADJUSTED)
 MAX_ROWS = 50_000_000
 _PRICES = ("open", "high", "low", "close")
 _AWARE = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})"
@@ -55,7 +56,8 @@ def read_table(
 
     Returns
     -------
-    symbol, session (datetime64), open, high, low, close, volume, dividend, split; float64 from open on
+    symbol, session (datetime64), open, high, low, close, volume, dividend, split, and adj_close where it is mapped;
+    float64 from open on
 
     Raises
     ------
@@ -74,6 +76,7 @@ def read_table(
             **{name: as_numbers(raw, name, what) for name in _PRICES},
             "volume": as_numbers(raw, "volume", what),
             **{name: as_numbers(raw, name, what, empty=none) for name, none in OPTIONAL.items()},
+            **({ADJUSTED: as_numbers(raw, ADJUSTED, what)} if ADJUSTED in columns else {}),
             LINE: raw[LINE],
         }
     )

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lakehouse import log, writing
+from lakehouse import log, noted, writing
 from lakehouse.commit import live_files, open_table
 from lakehouse.errors import CorruptTable, LakeError, LockTimeout
+from lakehouse.foreign import foreign_versions
 from lakehouse.let_go import let_go, note_let_go
 from lakehouse.locks import table_lock
 from lakehouse.parquet import DataFile
@@ -122,9 +123,15 @@ def _planned(home: Path, table: TableSchema, now: dt.datetime, keep: dt.timedelt
     Raises
     ------
     CorruptTable : it is not, so that nobody knows which files are needed.
+    LakeError : nothing notes the last version that was acknowledged, so that the log may have lost its end.
     """
     path = table_path(home, table.name)
     last = log.checked_version(path, table.name, None)
+    if noted.acknowledged(path) < 0:
+        raise LakeError(
+            f"nothing notes the last version of {table.name} that was acknowledged, so files that no version names may "
+            "be of a commit that is gone; the next write of the table notes it"
+        )
     commits = {}
     for version in range(last + 1):
         try:
@@ -134,6 +141,11 @@ def _planned(home: Path, table: TableSchema, now: dt.datetime, keep: dt.timedelt
                 f"{table.name} version {version} is damaged: {error}; nothing of the table was let go. "
                 "`quantlake verify` says how to mend it"
             ) from error
+    if foreign_versions(commits, table):
+        raise CorruptTable(
+            f"another tool changed which files of {table.name} are in use, and may have taken rows away; nothing of "
+            "the table was let go. `quantlake verify` says how to mend it"
+        )
     planned = plan(
         commits,
         pinned=pinned_versions(home, table.name),

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from assets.memory import SMALLER, held, lack_of_memory
 from engine.errors import QuantlakeError
 from orchestration.cli import care, data, demo, query, rebuild, research, ui
 
@@ -73,6 +74,9 @@ def _run() -> int:
             return _interrupted()
         if os.environ.get("QUANTLAKE_DEBUG"):
             raise
+        if lack_of_memory(error) is not None:
+            print(f"error: out of memory ({held()}): {SMALLER} (QUANTLAKE_DEBUG=1 shows where)", file=sys.stderr)
+            return 2
         if isinstance(error, OSError) and error.filename is not None:
             print(f"error: {error.filename}: {error.strerror} (QUANTLAKE_DEBUG=1 shows where)", file=sys.stderr)
             return 2

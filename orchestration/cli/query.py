@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
+_ROWS_SHOWN = 50
+
 
 def sql(
     query: Annotated[str, typer.Argument(help="One SQL query over core.daily_bars, research.runs, ...")],
@@ -23,26 +25,40 @@ def sql(
     pin: Annotated[
         list[str] | None, typer.Option(help="TABLE=VERSION, such as core/daily_bars=12; repeat for more tables.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Rows to print; 0: all.")] = 50,
+    limit: Annotated[
+        int | None, typer.Option(min=0, help="Rows to print and to compute; 0: all. By default 50, of JSON all.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Query the tables with DuckDB, read only. Of --pin, --run and --at the first that names a table counts."""
     from assets.settings import settings
     from lakehouse.lake import Lake
-    from orchestration.cli.console import out, print_json, print_rows
+    from orchestration.cli.console import err, out, print_json, print_rows
 
-    lake = Lake(settings().home)
+    config = settings()
+    lake = Lake(config.home)
     pins = {**(pins_of_run(lake, run) if run is not None else {}), **parse_pins(pin or [])}
-    rows = lake.sql(query, pins=pins, at=None if at is None else parse_moment(at))
+    moment = None if at is None else parse_moment(at)
+    most = (None if as_json else _ROWS_SHOWN) if limit is None else (limit or None)
+    # One row more tells whether there are more.
+    wanted = None if most is None else most + 1
+    rows = lake.sql(query, pins=pins, at=moment, most=wanted, memory_gb=config.sql_memory_gb)
     rows = rows.rename_columns(_distinct(rows.column_names))
-    shown = rows if limit == 0 or as_json else rows.slice(0, limit)
+    has_more = most is not None and rows.num_rows > most
+    shown = rows.slice(0, most)
+    for table in lake.unwritten(query, pins=pins, at=moment):
+        when = "had no version then" if lake.exists(table) else f"was never written in {config.home}"
+        err.print(f"note: {table} {when}: the query sees no row of it", markup=False, highlight=False, soft_wrap=True)
+    more = f"the first {shown.num_rows:,} rows, there are more: --limit 0 shows all"
     if as_json:
         print_json(shown.to_pylist())
+        if has_more:
+            err.print(f"note: {more}", highlight=False)
         return
     if rows.num_rows:
         print_rows(out, shown.to_pylist())
     counted = "1 row" if rows.num_rows == 1 else f"{rows.num_rows:,} rows"
-    out.print(counted + (f", {limit} shown" if shown.num_rows < rows.num_rows else ""))
+    out.print(more if has_more else counted, highlight=False)
 
 
 def parse_moment(text: str) -> dt.datetime:

@@ -17,7 +17,8 @@ def rebuild(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            help="Partitions, as month=2004-03 or month=2004-03..2005-12; may be repeated. All, where it is left out."
+            help="Partitions, as month=2004-03 or month=2004-03..2005-12; may be repeated. Where it is left out, those"
+            " that are stored and all that the snapshots fill from `start` on: one that is missing is found."
         ),
     ] = None,
     check: Annotated[
@@ -139,6 +140,8 @@ def _show(done: Rebuilt, *, check: bool) -> None:
     counts = Counter(outcome.state for outcome in done.outcomes)
     if done.outcomes:
         say(f"{done.table}: " + ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items())))
+    elif done.damage is None:
+        say(f"{done.table}: nothing is stored, and the snapshots hold nothing that fills it")
     if check and not done.is_sound:
         say(f"nothing was changed; mend it: quantlake rebuild {done.table}")
     if done.aside is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -128,10 +129,14 @@ def _bench() -> Bench:
 
     from assets.research.workflow import Bench
     from assets.settings import settings
+    from assets.store_errors import require_sound
+    from assets.stores import MLFLOW
     from assets.tracking import Tracking
 
     tracking = Tracking(settings().home)
     tracking.initialise()
+    # Before the work rather than after it.
+    require_sound(tracking.home, MLFLOW)
     return Bench(_lake(), tracking, datetime.now(UTC))
 
 
@@ -147,6 +152,16 @@ def _summary(recorded: Recorded) -> dict[str, Any]:
         "sharpe_error": validity.sharpe_error,
         "deflated_sharpe": validity.deflated_sharpe,
         "trials": validity.n_trials,
+        "universe": {
+            "is_point_in_time": recorded.coverage.is_point_in_time,
+            "member_days": recorded.coverage.member_days,
+            "with_bars": recorded.coverage.with_bars,
+            "coverage": recorded.coverage.rate,
+            "worst_year": recorded.coverage.worst_year,
+            "worst_year_coverage": recorded.coverage.worst_rate,
+            "assumed_ends": list(recorded.assumed_ends),
+            "warnings": recorded.coverage.warnings,
+        },
         "costs": dict(recorded.run.result.costs),
         "hash": recorded.hash,
         "pins": dict(recorded.pins),
@@ -181,11 +196,16 @@ def _show(recorded: Recorded, as_json: bool, started: float) -> None:
         ("round trips", f"{metrics['n_trades']:.0f}"),
         ("costs", number(recorded.run.result.costs["total"], "{:,.2f}")),
         ("final equity", number(float(recorded.run.result.equity[-1]), "{:,.2f}")),
+        ("members with bars", recorded.coverage.shown),
+        ("ends assumed", f"{len(recorded.assumed_ends)}"),
         ("run", recorded.run_id),
         ("time", f"{time.perf_counter() - started:.2f} s"),
     ):
         table.add_row(label, value)
     out.print(table)
+    for warning in recorded.coverage.warnings:
+        style = "yellow" if recorded.coverage.is_enough else "bold red"
+        out.print(textwrap.fill(warning, min(out.width, 80)), style=style, highlight=False)
     out.print(f"replay: quantlake reproduce {recorded.run_id}", highlight=False)
 
 

@@ -34,7 +34,7 @@ FEATURES: dict[str, Feature] = {name: feature for family in FAMILIES.values() fo
 def compute(window: Window, names: Iterable[str] | None = None) -> dict[str, NDArray[np.float64]]:
     """Return the named features (all by default), each float64[n_bars, n_assets].
 
-    NaN where a feature has too little history or a bar of its window is missing.
+    NaN where a feature has too little history or an asset lacks a bar that it needs (docs/features.md).
 
     Raises
     ------

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from strategies.features.prices import bar_return
 from strategies.panel import Panel, values_of
 from strategies.window import Window
 
 
 def market_return(window: Window) -> Panel:
-    """Return the mean total return of the members that have one at the bar; NaN where none has."""
-    returns = window.total_return.where(window.members)
+    """Return the mean total return, since the bar before, of the members that have one; NaN where none has."""
+    returns = bar_return(window).where(window.members)
     return sum_across(returns) / sum_across(returns.is_valid())
 
 

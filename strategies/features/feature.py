@@ -23,7 +23,8 @@ class Feature:
     ----------
     function : from a window to a panel; a function of a module, or a `functools.partial` of one with numbers
     warmup_bars : how many bars before a bar its value looks back on: computed over a slice of history that begins
-        that many bars earlier, a value is that of all history (of a recursive one, see `smoothing`, to 1e-7)
+        that many bars earlier, a value is that of all history (of a recursive one, see `smoothing`, to 1e-7),
+        whichever bars the asset did not trade
     unit : of the value, such as "rate" (a fraction)
     description : one sentence
     source : where the definition comes from

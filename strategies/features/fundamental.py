@@ -15,14 +15,14 @@ from strategies.window import Window
 
 
 def filed(window: Window, figure: str) -> Panel:
-    """Return a figure as known at each bar's end.
+    """Return a figure as known at each bar's end; NaN on bars the asset did not trade.
 
     Raises
     ------
     StrategyError : the window was made without figures; says what to do
     """
     try:
-        return window.feature(window_name(figure))
+        return window.feature(window_name(figure)).where(window.close.is_valid())
     except StrategyError as error:
         raise StrategyError(
             f"this window holds no filed figures ({error}): take the feature from features/daily, or give the window "

@@ -5,47 +5,45 @@ from __future__ import annotations
 from functools import partial
 
 from strategies.features.feature import Feature
-from strategies.features.prices import on_index_scale
-from strategies.features.smoothing import settled_ema, settling_bars, wilder_span
+from strategies.features.prices import bar_return, index_as_traded, on_index_scale
+from strategies.features.smoothing import settled_ema, warmup_of, wilder_span
 from strategies.panel import Panel
 from strategies.window import Window
 
 
-def bar_return(window: Window) -> Panel:
-    """Return the total return since the asset's previous bar."""
-    return window.total_return
-
-
 def past_return(window: Window, since: int, until: int) -> Panel:
-    """Return the total return from `since` bars ago to `until` bars ago."""
-    return window.index.lag(until) / window.index.lag(since) - 1.0
+    """Return the total return from `since` bars ago to `until` bars ago.
+
+    NaN where the asset did not trade in one of the two, or does not now. Bars missing between them change nothing:
+    what a holder earned from one close to the other does not depend on how often it was quoted.
+    """
+    index = index_as_traded(window)
+    return (index.lag(until) / index.lag(since) - 1.0).where(window.close.is_valid())
 
 
 def reversal(window: Window, n: int) -> Panel:
-    """Return the total return over n bars, negated: high where the asset fell."""
-    return -window.index.change(n)
+    """Return the total return over n bars, negated: high where the asset fell; NaN without a bar at both ends."""
+    return -index_as_traded(window).change(n)
 
 
 def relative_strength_index(window: Window, n: int) -> Panel:
     """Return Wilder's index of gains against losses, 0 (losses only) to 100 (gains only).
 
-    NaN where nothing moved.
+    A change is that since the asset's last close, however long ago. NaN where nothing moved.
     """
     change = window.index.difference(1).where(window.close.is_valid())
-    gain = settled_ema(change.where(change > 0.0, change * 0.0), wilder_span(n))
-    loss = settled_ema((-change).where(change < 0.0, change * 0.0), wilder_span(n))
+    gain = settled_ema(window, change.where(change > 0.0, change * 0.0), wilder_span(n), n_before=1)
+    loss = settled_ema(window, (-change).where(change < 0.0, change * 0.0), wilder_span(n), n_before=1)
     return 100.0 * gain / (gain + loss)
 
 
 def nearness_to_high(window: Window, n: int) -> Panel:
     """Return the index as a fraction of the highest high of n bars, at most 1."""
-    return window.index / on_index_scale(window, window.high).max(n)
+    return index_as_traded(window) / on_index_scale(window, window.high).max(n)
 
 
 FEATURES = {
-    "total_return": Feature(
-        bar_return, 1, "rate", "total return since the asset's previous bar", "simple return with dividends"
-    ),
+    "total_return": Feature(bar_return, 1, "rate", "total return since the bar before", "simple return with dividends"),
     "momentum_252_21": Feature(
         partial(past_return, since=252, until=21),
         252,
@@ -65,7 +63,7 @@ FEATURES = {
     ),
     "rsi_14": Feature(
         partial(relative_strength_index, n=14),
-        settling_bars(wilder_span(14)) + 1,
+        warmup_of(wilder_span(14), n_before=1),
         "0 to 100",
         "Wilder's relative strength index of the total-return index over 14 bars",
         "Wilder 1978",

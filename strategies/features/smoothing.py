@@ -4,6 +4,9 @@ A recursive average never forgets its start altogether, so a value computed from
 that of all history. Here it is shown only after as many values that all before them weigh less than
 `FORGOTTEN`. From then on both agree to `RELATIVE_TOLERANCE`: the share of the start in the average, with room
 for averages that are divided by each other.
+
+An average passes over the bars its asset did not trade, so that many values may lie any number of bars back. Of the
+bars it looks back on `SPARE_BARS` may be missing; with more of them it shows nothing, in a slice as in all history.
 """
 
 from __future__ import annotations
@@ -11,9 +14,11 @@ from __future__ import annotations
 import math
 
 from strategies.panel import Panel
+from strategies.window import Window
 
 FORGOTTEN = 1e-8
 RELATIVE_TOLERANCE = 1e-7
+SPARE_BARS = 20
 
 
 def settling_bars(span: int) -> int:
@@ -27,10 +32,21 @@ def wilder_span(n: int) -> int:
     return 2 * n - 1
 
 
-def settled_ema(values: Panel, span: int) -> Panel:
-    """Return the exponential average of a span, NaN until the first value is forgotten.
+def warmup_of(span: int, n_before: int = 0) -> int:
+    """Return how many bars a settled average of values made of `n_before` bars before their own looks back on."""
+    return settling_bars(span) + n_before + SPARE_BARS
 
-    Missing values are passed over: they show NaN, move nothing and count for nothing.
+
+def settled_ema(window: Window, values: Panel, span: int, n_before: int = 0) -> Panel:
+    """Return the exponential average of a span, NaN where the first value may not be forgotten.
+
+    Missing values are passed over: they show NaN, move nothing and count for nothing. Shown is a bar of whose
+    `warmup_of` bars before, itself included, the asset traded in all but `SPARE_BARS` or fewer.
+
+    Parameters
+    ----------
+    values : one for each bar the asset traded
+    n_before : how many of an asset's bars before its own a value is made of: 1 for a change
     """
-    n_before = values.is_valid().expanding_sum()
-    return values.ema(span).where(n_before > settling_bars(span))
+    n_bars = warmup_of(span, n_before) + 1
+    return values.ema(span).where(window.close.is_valid().sum(n_bars) >= n_bars - SPARE_BARS)

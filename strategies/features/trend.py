@@ -5,26 +5,27 @@ from __future__ import annotations
 from functools import partial
 
 from strategies.features.feature import Feature
-from strategies.features.prices import on_index_scale
-from strategies.features.smoothing import settled_ema, settling_bars
+from strategies.features.prices import index_as_traded, on_index_scale
+from strategies.features.smoothing import settled_ema, warmup_of
 from strategies.panel import Panel
 from strategies.window import Window
 
 
 def distance_from_mean(window: Window, n: int) -> Panel:
     """Return by what fraction the index stands above its mean over n bars."""
-    return window.index / window.index.mean(n) - 1.0
+    index = index_as_traded(window)
+    return index / index.mean(n) - 1.0
 
 
 def slope_of_mean(window: Window, n: int, step: int) -> Panel:
     """Return by what fraction the mean over n bars grew within `step` bars."""
-    return window.index.mean(n).change(step)
+    return index_as_traded(window).mean(n).change(step)
 
 
 def gap_of_averages(window: Window, fast: int, slow: int) -> Panel:
     """Return by what fraction the fast exponential average stands above the slow one."""
-    traded = window.index.where(window.close.is_valid())
-    return settled_ema(traded, fast) / settled_ema(traded, slow) - 1.0
+    index = index_as_traded(window)
+    return settled_ema(window, index, fast) / settled_ema(window, index, slow) - 1.0
 
 
 def donchian_position(window: Window, n: int) -> Panel:
@@ -34,7 +35,7 @@ def donchian_position(window: Window, n: int) -> Panel:
     """
     low = on_index_scale(window, window.low).min(n)
     width = on_index_scale(window, window.high).max(n) - low
-    return ((window.index - low) / width).where(width > 0.0)
+    return ((index_as_traded(window) - low) / width).where(width > 0.0)
 
 
 FEATURES = {
@@ -61,7 +62,7 @@ FEATURES = {
     ),
     "ema_gap_12_26": Feature(
         partial(gap_of_averages, fast=12, slow=26),
-        settling_bars(26),
+        warmup_of(26),
         "rate",
         "how far the exponential average of span 12 of the index stands above that of span 26",
         "Appel 2005, the MACD as a fraction (PPO)",

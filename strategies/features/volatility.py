@@ -7,20 +7,20 @@ from functools import partial
 
 from strategies.features.across import market_return
 from strategies.features.feature import Feature
-from strategies.features.prices import true_range
-from strategies.features.smoothing import settled_ema, settling_bars, wilder_span
+from strategies.features.prices import bar_return, true_range
+from strategies.features.smoothing import settled_ema, warmup_of, wilder_span
 from strategies.panel import Panel
 from strategies.window import Window
 
 
 def standard_deviation(window: Window, n: int) -> Panel:
     """Return the standard deviation (ddof 1) of the last n total returns."""
-    return window.total_return.std(n)
+    return bar_return(window).std(n)
 
 
 def downside_deviation(window: Window, n: int) -> Panel:
     """Return the root of the mean square of the last n total returns, those above zero counted as zero."""
-    return (window.total_return.clip(-math.inf, 0.0) ** 2).mean(n) ** 0.5
+    return (bar_return(window).clip(-math.inf, 0.0) ** 2).mean(n) ** 0.5
 
 
 def parkinson(window: Window, n: int) -> Panel:
@@ -37,7 +37,7 @@ def garman_klass(window: Window, n: int) -> Panel:
 
 def average_true_range(window: Window, n: int) -> Panel:
     """Return Wilder's average of the true range as a fraction of the price."""
-    return settled_ema(true_range(window), wilder_span(n)) / window.index
+    return settled_ema(window, true_range(window), wilder_span(n), n_before=1) / window.index
 
 
 def beta(window: Window, n: int) -> Panel:
@@ -45,7 +45,7 @@ def beta(window: Window, n: int) -> Panel:
 
     NaN where one of its n returns is missing, or the market did not move.
     """
-    own, market = window.total_return, market_return(window)
+    own, market = bar_return(window), market_return(window)
     covariance = (own * market).mean(n) - own.mean(n) * market.mean(n)
     variance = market.std(n, ddof=0) ** 2
     return (covariance / variance).where(variance > 0.0)
@@ -85,7 +85,7 @@ FEATURES = {
     ),
     "atr_14": Feature(
         partial(average_true_range, n=14),
-        settling_bars(wilder_span(14)) + 1,
+        warmup_of(wilder_span(14), n_before=1),
         "fraction of the price",
         "Wilder's average true range over 14 bars, by the price",
         "Wilder 1978",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from strategies.features.feature import Feature
+from strategies.features.prices import bar_return
 from strategies.panel import Panel
 from strategies.window import Window
 
@@ -25,7 +26,7 @@ def illiquidity(window: Window, n: int) -> Panel:
     NaN where a bar of them traded nothing: no finite number says how illiquid that is.
     """
     traded = value_traded(window)
-    return (abs(window.total_return) / (traded / 1e6).where(traded > 0.0)).mean(n)
+    return (abs(bar_return(window)) / (traded / 1e6).where(traded > 0.0)).mean(n)
 
 
 def volume_zscore(window: Window, n: int) -> Panel:

@@ -1,5 +1,5 @@
-"""Homes filled once."""
+"""Homes, empty and filled once."""
 
-from tests.homes import sample_folder, sample_home
+from tests.homes import home, sample_folder, sample_home
 
-__all__ = ["sample_folder", "sample_home"]
+__all__ = ["home", "sample_folder", "sample_home"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -27,6 +28,7 @@ from lakehouse.calendar import month_keys, month_range, session_close, sessions
 from lakehouse.companies import CompanyRange, companies_of
 from lakehouse.gather import gather
 from lakehouse.schemas import table_schema
+from lakehouse.securities import Securities
 from lakehouse.sources.edgar_facts import parse_facts
 from strategies.features import FEATURES
 from strategies.features.filed import FIGURES
@@ -152,6 +154,49 @@ def test_a_month_alone_has_the_bits_it_has_within_a_range(bars: pa.Table) -> Non
         assert alone.equals(whole.filter(pc.equal(whole["month"], month))), month
     assert whole.select(KEYS).equals(bars.select(KEYS))
     assert whole["beta_252"].null_count < 0.6 * whole.num_rows
+
+
+def test_months_alone_know_renamed_companies_and_given_away_tickers_as_a_range_does(bars: pa.Table) -> None:
+    frame = bars.to_pandas()
+    was = (frame["symbol"] == "AAA") & (frame["session"] < dt.date(2020, 10, 1))
+    frame.loc[was, "symbol"] = "ZZZ"  # another place among the columns
+    given = frame["session"].between(dt.date(2020, 6, 1), dt.date(2021, 1, 29)) & (frame["symbol"] == "BBB")
+    changed = pa.Table.from_pandas(frame[~given], schema=bars.schema, preserve_index=False)
+    filings = Filings(securities=Securities(listed_renaming(), as_of=NOW.replace(year=2100)))
+    actions = table_schema(ACTIONS).schema.empty_table()
+    whole = features_table(changed, actions, MONTHS, filings)
+    for month in ("2020-05", "2020-10", "2021-03", LAST):
+        start = month_range(months_before(month, WARM_UP_MONTHS))[0]
+        reach = pc.and_(pc.greater_equal(changed["session"], start), pc.less(changed["session"], month_range(month)[1]))
+        alone = features_table(changed.filter(reach), actions, [month], filings)
+        assert alone.equals(whole.filter(pc.equal(whole["month"], month))), month
+    plain = features_table(bars, actions, MONTHS).to_pandas().set_index(["symbol", "session"])["momentum_252_21"]
+    found = whole.to_pandas().set_index(["symbol", "session"])["momentum_252_21"]
+    # The renamed company's year goes back to the earlier ticker; the other company's first year has none.
+    pd.testing.assert_series_equal(found["AAA"], plain["AAA"][plain["AAA"].index >= dt.date(2020, 10, 1)])
+    assert found["AAA"].notna().any() and found["BBB"].isna().all() and plain["BBB"].notna().any()
+
+
+def listed_renaming() -> pa.Table:
+    rows = [
+        {"security_id": "cik:1", "symbol": symbol, "start": start, "end": end, "known_at": NOW, "end_known_at": NOW}
+        | {"source": "polygon"}
+        for symbol, start, end in (
+            ("ZZZ", dt.date(2000, 1, 3), dt.date(2020, 10, 1)),
+            ("AAA", dt.date(2020, 10, 1), None),
+        )
+    ]
+    return pa.Table.from_pylist(rows, schema=table_schema("core/listings").schema)
+
+
+def test_a_renaming_is_felt_by_the_months_that_see_it(lake: Lake) -> None:
+    refresh(lake)
+    rows = listed_renaming().to_pylist()[1:]
+    lake.replace("core/listings", pa.Table.from_pylist(rows, schema=listed_renaming().schema), batch_id="l")
+    n_computed, _, _ = refresh(lake)
+    # The months up to September lie before all that is told, and see nothing of it.
+    assert n_computed == len([month for month in MONTHS if month >= "2020-10"]) * len(FEATURES)
+    assert refresh(lake)[0] == 0
 
 
 def test_what_is_as_stored_is_not_computed_again(lake: Lake) -> None:

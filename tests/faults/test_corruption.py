@@ -181,7 +181,8 @@ def test_a_checkpoint_that_tells_another_range_of_keys_is_found_by_verify(lake: 
     for path in (lake.home / LOG).glob("*.json"):
         if int(path.stem) > 1:
             path.unlink()
-    (lake.home / BARS / "_quantlake" / "head").write_text("1")
+    shutil.rmtree(lake.home / BARS / "_quantlake")
+    (lake.home / "heads" / "core.daily_bars").unlink()  # as if the two later nights had never been
     assert errors(lake) == []
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), checkpoint)
     (problem,) = [problem for problem in lake.verify() if problem.severity == "error"]
@@ -256,3 +257,23 @@ def test_one_flipped_bit_in_any_file_is_found_by_verify_and_read_by_nobody(
         file.write_bytes(whole)
     assert n_refused > 0.6 * n_flips
     assert lake.verify() == []
+
+
+def test_a_home_where_nothing_was_ever_written_is_not_called_sound(command: Command, tmp_path: Path) -> None:
+    """It may be a mistyped one, and the data elsewhere."""
+    (tmp_path / "home" / "logs").mkdir(parents=True)
+    said = command("verify").stdout
+    assert "nothing was ever written here" in said and "QUANTLAKE_HOME" in said and "sound" not in said
+    (found,) = [item for item in json.loads(command("doctor", "--json").stdout) if item["what"] == "lake"]
+    assert found["state"] == "note" and "nothing was ever written here" in found["detail"]
+
+
+def test_a_manifest_that_is_gone_keeps_every_bar(lake: Lake, sound: Lake, command: Command) -> None:
+    shutil.rmtree(lake.home / "tables/raw/snapshots")
+    (problem,) = json.loads(command("verify", "--json", home=lake.home, expect=1).stdout)
+    assert (problem["where"], problem["severity"]) == (str(lake.home / "tables/raw/snapshots"), "error")
+    with pytest.raises(LakeError, match="raw/snapshots .* all of the log is gone"):
+        ingest(lake, 4)
+    refused = command("rebuild", "core/daily_bars", "--check", home=lake.home, expect=2).stderr
+    assert "raw/snapshots" in refused and "from a backup" in refused
+    assert lake.scan("core/daily_bars").equals(sound.scan("core/daily_bars"))

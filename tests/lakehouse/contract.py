@@ -12,8 +12,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from pytest_httpserver import HTTPServer
@@ -38,27 +40,34 @@ CANARIES = {
 
 
 class Vendor:
-    """A server on loopback that answers by path, or, where it is broken, with one response to everything."""
+    """A server on loopback that answers by path, or, where it is broken, with one response to everything.
+
+    A request whose address holds the text `throttled` is refused for too many requests.
+    """
 
     def __init__(self, server: HTTPServer) -> None:
-        self.bodies: dict[str, tuple[bytes, str]] = {}
+        self.bodies: dict[str, tuple[Any, str]] = {}
         self.broken: Callable[[Request], Response] | None = None
+        self.throttled: str | None = None
         self.n_requests = 0
         self.sent: list[str] = []
         self.url = server.url_for("").rstrip("/")
         server.expect_request(re.compile(".*")).respond_with_handler(self._answer)
 
     def serve(self, path: str, body: Any, content_type: str = "application/json") -> None:
-        """Answer requests for the path; a body that is not bytes is sent as JSON."""
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.bodies[path] = content, content_type
+        """Answer requests for the path; a body that is not bytes is sent as JSON, one that is a function is asked."""
+        self.bodies[path] = body, content_type
 
     def _answer(self, request: Request) -> Response:
         self.n_requests += 1
         self.sent.append(f"{request.url} {dict(request.headers)}")
         if self.broken is not None:
             return self.broken(request)
+        if self.throttled is not None and self.throttled in unquote(request.url):
+            return Response(b"Too Many Requests", status=429, headers={"Retry-After": "400"})
         body, content_type = self.bodies.get(request.path, (b"{}", "application/json"))
+        body = body(request) if callable(body) else body
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
         status = 200 if request.path in self.bodies else 404
         return Response(body, status=status, content_type=content_type)
 
@@ -92,6 +101,7 @@ class Entry:
     known_from : when the first row of a table with times of knowing could be known
     needs_symbols : without any, `symbols` refuses
     by_lines : content that is cut between two lines is whole
+    several : symbols that a fetch of the source asks for one by one, and what is in the address of each request
     """
 
     name: str
@@ -106,6 +116,8 @@ class Entry:
     needs_symbols: bool = False
     by_lines: bool = False
     has_server: bool = False
+    start: dt.date = START
+    several: Mapping[str, str] = field(default_factory=dict)
 
     def source(self) -> Source:
         """Return the source, made anew."""
@@ -117,14 +129,32 @@ class Entry:
         return get_source(self.name, options)
 
 
+STOCKS_AT_ALPACA = {symbol: f"symbols={symbol}" for symbol in ("AAPL", "MSFT", "IBM")}
+
+
+def one_page(bars: list[dict[str, Any]]) -> Callable[[Request], Any]:
+    """Give the bars to whatever symbol is asked for."""
+    return lambda request: {"bars": {request.args["symbols"]: bars}, "next_page_token": None}
+
+
 def alpaca_day(bench: Bench) -> Entry:
     days = [
         {"t": f"2024-01-0{n}T05:00:00Z", "o": 10.0, "h": 12.0, "l": 9.0, "c": 11.5, "v": 1000 * n, "n": 5, "vw": 10.1}
         for n in (2, 3, 4)
     ]
-    bench.vendor.serve("/v2/stocks/bars", {"bars": {"AAPL": days}, "next_page_token": None})
+    bench.vendor.serve("/v2/stocks/bars", one_page(days))
     options = {"dataset": "stock_day", "base_url": bench.vendor.url, **bench.limited}
-    return Entry("alpaca", ("AAPL",), {"bars": 3}, TUESDAY, THURSDAY, options, needs_symbols=True, has_server=True)
+    return Entry(
+        "alpaca",
+        ("AAPL",),
+        {"bars": 3},
+        TUESDAY,
+        THURSDAY,
+        options,
+        needs_symbols=True,
+        has_server=True,
+        several=STOCKS_AT_ALPACA,
+    )
 
 
 def alpaca_minute(bench: Bench) -> Entry:
@@ -132,7 +162,7 @@ def alpaca_minute(bench: Bench) -> Entry:
         {"t": f"2024-01-02T14:3{n}:00Z", "o": 10.0, "h": 12.0, "l": 9.0, "c": 11.5, "v": 100, "n": 5, "vw": 10.1}
         for n in range(3)
     ]
-    bench.vendor.serve("/v2/stocks/bars", {"bars": {"AAPL": bars}, "next_page_token": None})
+    bench.vendor.serve("/v2/stocks/bars", one_page(bars))
     options = {"dataset": "stock_minute", "base_url": bench.vendor.url, **bench.limited}
     rows = {"core/minute_bars": 3}
     return Entry(
@@ -145,6 +175,7 @@ def alpaca_minute(bench: Bench) -> Entry:
         needs_symbols=True,
         has_server=True,
         known_from="2024-01-02T14:31:00Z",
+        several=STOCKS_AT_ALPACA,
     )
 
 
@@ -153,7 +184,7 @@ def alpaca_crypto(bench: Bench) -> Entry:
         {"t": f"2024-01-02T00:0{n}:00Z", "o": 10.0, "h": 12.0, "l": 9.0, "c": 11.5, "v": 0.25, "n": 5, "vw": 10.1}
         for n in range(3)
     ]
-    bench.vendor.serve("/v1beta3/crypto/us/bars", {"bars": {"BTC/USD": bars}, "next_page_token": None})
+    bench.vendor.serve("/v1beta3/crypto/us/bars", one_page(bars))
     options = {"dataset": "crypto_minute", "base_url": bench.vendor.url, **bench.limited}
     rows = {"core/minute_bars": 3}
     return Entry(
@@ -166,17 +197,31 @@ def alpaca_crypto(bench: Bench) -> Entry:
         needs_symbols=True,
         has_server=True,
         known_from="2024-01-02T00:01:00Z",
+        several={f"{coin}-USD": f"symbols={coin}/USD" for coin in ("BTC", "ETH", "SOL")},
     )
 
 
 def alpaca_actions(bench: Bench) -> Entry:
-    found = {
-        "forward_splits": [{"id": "a", "symbol": "AAPL", "ex_date": "2024-01-03", "new_rate": 4, "old_rate": 1}],
-        "cash_dividends": [{"id": "b", "symbol": "AAPL", "ex_date": "2024-01-04", "rate": 0.24}],
-    }
-    bench.vendor.serve("/v1/corporate-actions", {"corporate_actions": found, "next_page_token": None})
+    def found(request: Request) -> Any:
+        symbol = request.args["symbols"]
+        split = {"id": "a", "symbol": symbol, "ex_date": "2024-01-03", "new_rate": 4, "old_rate": 1}
+        dividend = {"id": "b", "symbol": symbol, "ex_date": "2024-01-04", "rate": 0.24}
+        by_kind = {"forward_splits": [split], "cash_dividends": [dividend]}
+        return {"corporate_actions": by_kind, "next_page_token": None}
+
+    bench.vendor.serve("/v1/corporate-actions", found)
     options = {"dataset": "corporate_actions", "base_url": bench.vendor.url, **bench.limited}
-    return Entry("alpaca", ("AAPL",), {"actions": 2}, None, None, options, needs_symbols=True, has_server=True)
+    return Entry(
+        "alpaca",
+        ("AAPL",),
+        {"actions": 2},
+        None,
+        None,
+        options,
+        needs_symbols=True,
+        has_server=True,
+        several=STOCKS_AT_ALPACA,
+    )
 
 
 def alternative(bench: Bench) -> Entry:
@@ -201,13 +246,18 @@ def alternative(bench: Bench) -> Entry:
     )
 
 
+COMPANIES = {"AAPL": 320193, "MSFT": 789019, "IBM": 51143}
+
+
 def edgar_facts(bench: Bench) -> Entry:
     rows = [
         {"end": "2022-09-24", "val": 5.5, "accn": "a", "fy": 2022, "fp": "FY", "form": "10-K", "filed": "2022-10-28"},
         {"end": "2022-09-24", "val": 6, "accn": "b", "fy": 2023, "fp": "FY", "form": "10-K", "filed": "2023-11-03"},
     ]
     facts = {"us-gaap": {"Cash": {"units": {"USD": rows}}}}
-    bench.vendor.serve("/api/xbrl/companyfacts/CIK0000320193.json", {"cik": 320193, "entityName": "X", "facts": facts})
+    for cik in COMPANIES.values():
+        body = {"cik": cik, "entityName": "X", "facts": facts}
+        bench.vendor.serve(f"/api/xbrl/companyfacts/CIK{cik:010d}.json", body)
     return _edgar(bench, "companyfacts", {"core/fundamentals": 2}, "2022-10-29T04:00:00Z")
 
 
@@ -218,18 +268,31 @@ def edgar_filings(bench: Bench) -> Entry:
         "acceptanceDateTime": ["2024-02-01T23:04:09.000Z", "2023-11-02T22:08:27.000Z"],
         "form": ["10-Q", "10-K"],
     }
-    body = {"cik": "0000320193", "filings": {"recent": recent, "files": []}}
-    bench.vendor.serve("/submissions/CIK0000320193.json", body)
+    for cik in COMPANIES.values():
+        body = {"cik": f"{cik:010d}", "filings": {"recent": recent, "files": []}}
+        bench.vendor.serve(f"/submissions/CIK{cik:010d}.json", body)
     return _edgar(bench, "submissions", {"core/series": 2}, "2023-11-03T10:00:00Z")
 
 
 def _edgar(bench: Bench, dataset: str, rows: Mapping[str, int], known_from: str) -> Entry:
-    tickers = {"0": {"cik_str": 320193, "ticker": "AAPL", "title": "Apple Inc."}}
+    tickers = {
+        str(n): {"cik_str": cik, "ticker": ticker, "title": "X Inc."}
+        for n, (ticker, cik) in enumerate(COMPANIES.items())
+    }
     bench.vendor.serve("/files/company_tickers.json", tickers)
     url = bench.vendor.url
     options = {"dataset": dataset, "base_url": url, "tickers_url": url, **bench.limited}
     return Entry(
-        "edgar", ("AAPL",), rows, None, None, options, needs_symbols=True, has_server=True, known_from=known_from
+        "edgar",
+        ("AAPL",),
+        rows,
+        None,
+        None,
+        options,
+        needs_symbols=True,
+        has_server=True,
+        known_from=known_from,
+        several={ticker: f"/CIK{cik:010d}" for ticker, cik in COMPANIES.items()},
     )
 
 
@@ -344,10 +407,12 @@ def polygon_aggregates(bench: Bench) -> Entry:
         | {"c": 11.0, "v": 100.5, "n": 7}
         for day in (TUESDAY, WEDNESDAY, THURSDAY)
     ]
-    body = {"ticker": "AAPL", "adjusted": False, "resultsCount": 3, "results": results, "status": "OK"}
-    bench.vendor.serve("/v2/aggs/ticker/AAPL/range/1/day/2023-12-23/2024-01-05", body)
+    several = {symbol: f"/ticker/{symbol}/" for symbol in ("AAPL", "MSFT", "IBM")}
+    for symbol in several:
+        body = {"ticker": symbol, "adjusted": False, "resultsCount": 3, "results": results, "status": "OK"}
+        bench.vendor.serve(f"/v2/aggs/ticker/{symbol}/range/1/day/2023-12-23/2024-01-05", body)
     options = {"dataset": "aggregates", "base_url": bench.vendor.url, **bench.quick}
-    return Entry("polygon", ("AAPL",), {"bars": 3}, TUESDAY, THURSDAY, options, has_server=True)
+    return Entry("polygon", ("AAPL",), {"bars": 3}, TUESDAY, THURSDAY, options, has_server=True, several=several)
 
 
 def polygon_splits(bench: Bench) -> Entry:
@@ -396,29 +461,73 @@ def synthetic_minute(bench: Bench) -> Entry:
 
 def yahoo(bench: Bench) -> Entry:
     first = int(dt.datetime(2024, 1, 2, 14, 30, tzinfo=dt.UTC).timestamp())
+    dividend = {"date": first + 86_400, "amount": 0.25}
+    stamps = [first + 86_400 * n for n in range(3)]
+    options = _yahoo(bench, "1d", stamps, {"dividends": {str(dividend["date"]): dividend}})
+    rows = {"bars": 3, "actions": 1}
+    return Entry(
+        "yahoo",
+        ("AAPL",),
+        rows,
+        TUESDAY,
+        THURSDAY,
+        options,
+        needs_symbols=True,
+        has_server=True,
+        several=SYMBOLS_AT_YAHOO,
+    )
+
+
+def yahoo_minute(bench: Bench) -> Entry:
+    day = dt.date(2024, 2, 28)
+    first = int(dt.datetime(2024, 2, 28, 14, 30, tzinfo=dt.UTC).timestamp())
+    options = _yahoo(bench, "1m", [first + 60 * n for n in range(3)], {})
+    return Entry(
+        "yahoo",
+        ("AAPL",),
+        {"core/minute_bars": 3},
+        day,
+        day,
+        {"dataset": "minute", **options},
+        needs_symbols=True,
+        has_server=True,
+        start=day,
+        end=dt.date(2024, 3, 1),
+        known_from="2024-02-28T14:31:00Z",
+        several=SYMBOLS_AT_YAHOO,
+    )
+
+
+SYMBOLS_AT_YAHOO = {symbol: f"/chart/{symbol}?" for symbol in ("AAPL", "MSFT", "IBM")}
+
+
+def _yahoo(bench: Bench, interval: str, stamps: list[int], events: Mapping[str, Any]) -> dict[str, Any]:
+    """Serve the same three bars of each symbol, and return the options of the source."""
     quote: dict[str, Any] = {"open": [10.0, 11.0, 12.0], "high": [12.0, 13.0, 14.0], "low": [9.0, 10.0, 11.0]}
     quote |= {"close": [11.0, 12.0, 13.0], "volume": [1000, 2000, 3000]}
-    event = first + 86_400
-    result = {
-        "meta": {
-            "symbol": "AAPL",
-            "currency": "USD",
-            "instrumentType": "EQUITY",
-            "exchangeTimezoneName": "America/New_York",
-            "gmtoffset": -18000,
-            "dataGranularity": "1d",
-            "validRanges": ["1d", "max"],
-        },
-        "timestamp": [first + 86_400 * n for n in range(3)],
-        "events": {"dividends": {str(event): {"date": event, "amount": 0.25}}},
-        "indicators": {"quote": [quote], "adjclose": [{"adjclose": quote["close"]}]},
-    }
-    bench.vendor.serve("/v8/finance/chart/AAPL", {"chart": {"result": [result], "error": None}})
+
+    def chart(symbol: str, asked: Request) -> Any:
+        result = {
+            "meta": {
+                "symbol": symbol,
+                "currency": "USD",
+                "instrumentType": "EQUITY",
+                "exchangeTimezoneName": "America/New_York",
+                "gmtoffset": -18000,
+                "dataGranularity": interval if asked.args.get("interval") == interval else "1d",
+                "validRanges": ["1d", "max"],
+            },
+            "timestamp": stamps,
+            "events": events,
+            "indicators": {"quote": [quote], "adjclose": [{"adjclose": quote["close"]}]},
+        }
+        return {"chart": {"result": [result], "error": None}}
+
+    for symbol in SYMBOLS_AT_YAHOO:
+        bench.vendor.serve(f"/v8/finance/chart/{symbol}", partial(chart, symbol))
     bench.vendor.serve("/v1/test/getcrumb", b"crumb", "text/plain")
     bench.vendor.serve("/", b"", "text/plain")
-    options = {"base_url": bench.vendor.url, **bench.quick}
-    rows = {"bars": 3, "actions": 1}
-    return Entry("yahoo", ("AAPL",), rows, TUESDAY, THURSDAY, options, needs_symbols=True, has_server=True)
+    return {"base_url": bench.vendor.url, **bench.limited}
 
 
 ENTRIES: Mapping[str, Callable[[Bench], Entry]] = {
@@ -444,5 +553,6 @@ ENTRIES: Mapping[str, Callable[[Bench], Entry]] = {
         synthetic_day,
         synthetic_minute,
         yahoo,
+        yahoo_minute,
     )
 }

@@ -11,7 +11,7 @@ import pytest
 
 from lakehouse import Lake
 from lakehouse.adjusting import read_bars
-from lakehouse.errors import LakeError
+from lakehouse.errors import BadName, LakeError
 from tests.lakehouse.priced import LATER, actions_table, bars_table, column, day, moment
 
 
@@ -55,6 +55,21 @@ def test_a_reading_of_pinned_versions_does_not_change(lake: Lake) -> None:
     lake.replace("core/corporate_actions", actions_table([]), partitions=["2020-02"], batch_id="withdrawn")
     assert read_bars(lake, how="total_return", as_of=LATER, pins=pins).equals(before)
     assert not read_bars(lake, how="total_return", as_of=LATER).equals(before)
+
+
+def test_a_symbol_that_no_bar_has_is_an_error_and_one_without_bars_in_the_range_is_not(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    rows = [(symbol, "2020-01-02", 50.0) for symbol in ("AAPL", "MSFT")]
+    lake.replace("core/daily_bars", bars_table(rows), partitions=["2020-01"], batch_id="bars")
+    with pytest.raises(BadName, match="unknown symbol 'APPL' in core/daily_bars; did you mean 'AAPL'"):
+        read_bars(lake, how="split", as_of=LATER, symbols=["MSFT", "APPL"])
+    one = read_bars(lake, how="split", as_of=LATER, symbols="AAPL")
+    assert one.num_rows == 1 and one.equals(read_bars(lake, how="split", as_of=LATER, symbols=["AAPL"]))
+    for nothing in ({"start": day("2020-02-01")}, {"end": day("2020-01-02")}, {"as_of": moment("2019-01-01 00:00")}):
+        assert read_bars(lake, **{"how": "split", "as_of": LATER, "symbols": ["AAPL"], **nothing}).num_rows == 0
+    assert read_bars(lake, how="split", as_of=LATER, symbols=[]).num_rows == 0
+    with pytest.raises(BadName, match="unknown symbol 'AAPL' in core/daily_bars, which has no symbols"):
+        read_bars(Lake(tmp_path / "other"), how="split", as_of=LATER, symbols="AAPL")
 
 
 def test_a_lake_never_written_has_no_bars(tmp_path: Path) -> None:

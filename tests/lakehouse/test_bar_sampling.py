@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from engine.errors import InputError
 from lakehouse import Lake
+from lakehouse.errors import BadName
 from lakehouse.intraday import BarSampler, Hours, SampledBars, bars_of_trades, kernels, sample_bars, session_edges
 from lakehouse.schemas import table_schema
 
@@ -452,4 +453,7 @@ def test_bars_of_stored_trades_are_those_of_all_trades_at_once(tmp_path):
         pd.testing.assert_frame_equal(found.frame(), expected.frame())
         assert len(found) > 10
     assert len(bars_of_trades(lake, "AAA", start, end, kind="tick", size=3, where=())) > len(wanted) // 3
-    assert len(bars_of_trades(lake, "CCC", start, end, kind="tick", size=3)) == 0
+    later = end + dt.timedelta(days=40)
+    assert len(bars_of_trades(lake, "AAA", later, later + dt.timedelta(days=2), kind="tick", size=3)) == 0
+    with pytest.raises(BadName, match="unknown symbol 'AAAA' in core/trades; did you mean 'AAA'"):
+        bars_of_trades(lake, "AAAA", start, end, kind="tick", size=3)

@@ -12,6 +12,7 @@ from lakehouse import checks
 from lakehouse.calendar import month_keys, sessions
 from lakehouse.normalize import normalize
 from lakehouse.sources import get_source
+from tests.lakehouse.priced import bars_table, traded
 
 DAYS = sessions("XNYS", dt.date(2024, 11, 1), dt.date(2024, 12, 1))
 NO_ACTIONS = pa.table(
@@ -145,6 +146,13 @@ def test_missing_sessions_are_named_but_not_those_before_and_after_a_symbols_lif
     outcome = checks.calendar_gaps(pa.concat_tables([bars(), young]), exchange="XNYS")
     assert (outcome.passed, outcome.blocking, outcome.n_failed) == (False, False, 3)
     assert outcome.sample == [{"symbol": "YOUNG", "session": DAYS[place]} for place in (7, 8, 12)]
+
+
+def test_two_holders_of_a_ticker_are_no_jump_but_a_suspension_may_hide_one() -> None:
+    held, later = traded("XYZ", "2007-01-01", "2007-06-29", close=40.0), traded("XYZ", "2008-01-01", "2008-01-31")
+    assert checks.unexplained_jumps(bars_table([*held, *later]), NO_ACTIONS).passed
+    soon = traded("XYZ", "2007-12-26", "2008-01-31")
+    assert checks.unexplained_jumps(bars_table([*held, *soon]), NO_ACTIONS).n_failed == 1
 
 
 def test_a_jump_is_found_and_one_that_an_action_explains_is_not() -> None:

@@ -193,7 +193,7 @@ def test_a_minute_that_ends_at_an_edge_belongs_to_the_bar_before_it():
     found = coarser(bars, "5min", until=at("2024-11-29 13:00"))
     assert local(found) == ["11-29 09:35", "11-29 09:40"]
     assert found.column("n_minutes").to_pylist() == [2, 1]
-    early = coarser(bars, "5min", hours=EXTENDED, until=at("2024-11-29 13:00"))
+    early = coarser(bars, "5min", hours=EXTENDED, since=at("2024-11-29 09:25"), until=at("2024-11-29 13:00"))
     assert local(early) == ["11-29 09:30", "11-29 09:35", "11-29 09:40"]
 
 
@@ -211,6 +211,20 @@ def test_only_bars_that_lie_within_the_known_range_are_made():
     assert local(coarser(bars, "session", since=at("2024-11-25 09:31"))) == ["11-26 16:00"]
 
 
+def test_a_first_bar_whose_begin_is_not_there_is_left_out_like_a_last_one_whose_end_is_not():
+    bars = minutes(every_minute("2024-11-25 10:00", "2024-12-03 16:00"))
+    days = ["11-26", "11-27", "11-29", "12-02", "12-03"]
+    assert [text[:5] for text in local(coarser(bars, "session"))] == days
+    assert local(coarser(bars, "week")) == []
+    assert local(coarser(bars, "1h"))[:2] == ["11-25 11:30", "11-25 12:30"]
+    assert local(coarser(bars, "30min"))[0] == "11-25 10:30"
+    assert local(coarser(bars, "session", since=at("2024-11-25 09:30")))[0] == "11-25 16:00"
+    assert coarser(coarser(bars, "30min"), "session").equals(coarser(bars, "session"))
+    # A minute before the open tells that the session's first minutes are all there.
+    early = pa.concat_tables([minutes([at("2024-11-25 08:00")], "BBB"), bars])
+    assert local(coarser(early, "session"))[0] == "11-25 16:00"
+
+
 TIMES = every_minute("2024-10-30 03:00", "2024-11-06 21:00", step=7) + every_minute(
     "2024-11-27 04:00", "2024-12-03 20:00", step=11
 )
@@ -226,29 +240,29 @@ def drawn_minutes(draw) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-UNTIL = at("2025-01-01 00:00")
+ALL = {"since": at("2024-01-01 00:00"), "until": at("2025-01-01 00:00")}
 
 
 @settings(max_examples=60, deadline=None)
 @given(drawn_minutes(), st.sampled_from(list(FINER)), st.sampled_from([REGULAR, EXTENDED]))
 def test_bars_made_in_steps_are_those_made_at_once(bars, size, hours):
-    direct = coarser(bars, size, hours=hours, until=UNTIL)
+    direct = coarser(bars, size, hours=hours, **ALL)
     stepwise, path = bars, [size]
     while path[-1] != "1min":
         path.append(FINER[path[-1]])
     for finer in reversed(path):
-        stepwise = coarser(stepwise, finer, hours=hours, until=UNTIL)
-        assert coarser(stepwise, finer, hours=hours, until=UNTIL).equals(stepwise)
+        stepwise = coarser(stepwise, finer, hours=hours, **ALL)
+        assert coarser(stepwise, finer, hours=hours, **ALL).equals(stepwise)
     assert stepwise.equals(direct)
 
 
 @settings(max_examples=60, deadline=None)
 @given(drawn_minutes(), st.sampled_from(list(FINER)), st.sampled_from([REGULAR, EXTENDED]), st.randoms())
 def test_bars_follow_the_rules_of_bars_and_the_order_of_the_rows_does_not_matter(bars, size, hours, random):
-    found = coarser(bars, size, hours=hours, until=UNTIL)
+    found = coarser(bars, size, hours=hours, **ALL)
     shuffled = list(range(bars.num_rows))
     random.shuffle(shuffled)
-    assert coarser(bars.take(pa.array(shuffled, pa.int64())), size, hours=hours, until=UNTIL).equals(found)
+    assert coarser(bars.take(pa.array(shuffled, pa.int64())), size, hours=hours, **ALL).equals(found)
     frame = found.to_pandas()
     assert (frame["low"] <= frame[["open", "close"]].min(axis=1)).all()
     assert (frame["high"] >= frame[["open", "close"]].max(axis=1)).all()
@@ -271,8 +285,8 @@ def test_what_comes_later_changes_no_bar_that_ended_before(bars, size, moment, h
     now = pa.scalar(moment, INSTANT)
     ended = pa.compute.less_equal
     known = bars.filter(ended(bars.column("bar_end"), now))
-    whole = coarser(bars, size, hours=hours, until=UNTIL)
-    cut = coarser(known, size, hours=hours, until=moment)
+    whole = coarser(bars, size, hours=hours, **ALL)
+    cut = coarser(known, size, hours=hours, since=ALL["since"], until=moment)
     assert cut.equals(whole.filter(ended(whole.column("bar_end"), now)))
 
 
@@ -346,17 +360,17 @@ def test_the_latest_closed_bar_is_the_one_a_search_through_all_finds(known_at, t
 
 def test_bars_that_are_not_part_of_one_coarser_bar_are_refused():
     bars = minutes(every_minute("2024-11-25 09:30", "2024-12-06 16:00", step=30))
-    weeks, sessions = coarser(bars, "week", until=UNTIL), coarser(bars, "session", hours=EXTENDED, until=UNTIL)
+    weeks, sessions = coarser(bars, "week", **ALL), coarser(bars, "session", hours=EXTENDED, **ALL)
     with pytest.raises(
         LakeError, match="AAA at 2024-11-29 18:00:00 UTC begins at 2024-11-25 14:30.*, before the one of"
     ):
         coarser(weeks, "session")
-    thirty = coarser(bars, "30min", until=UNTIL)
+    thirty = coarser(bars, "30min", **ALL)
     with pytest.raises(LakeError, match="take finer ones"):
         coarser(thirty, "20min")
     with pytest.raises(LakeError, match="begins within the hours of XNYS and ends after them"):
         coarser(sessions, "week")
-    assert coarser(sessions, "week", hours=EXTENDED, until=UNTIL).num_rows == 2
+    assert coarser(sessions, "week", hours=EXTENDED, **ALL).num_rows == 2
 
 
 def test_rows_that_are_no_bars_are_refused():

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from lakehouse import TABLES, Lake, connect
@@ -105,12 +106,75 @@ def test_a_wrong_name_gets_the_nearest(lake: Lake) -> None:
         lake.sql("SELECT * FROM daily_bars")
     with pytest.raises(UnknownTable, match=r"known: core\.corporate_actions, core\.daily_bars"):
         lake.sql("SELECT * FROM zzz")
-    with pytest.raises(UnknownColumn, match="close"):
-        lake.sql("SELECT clsoe FROM core.daily_bars")
     with pytest.raises(QueryError, match="syntax error"):
         lake.sql("SELEC 1")
     with pytest.raises(QueryError, match="no result"):
         lake.sql("-- nothing")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT clsoe FROM core.daily_bars",
+        "SELECT d.clsoe FROM core.daily_bars AS d",
+        "SELECT close FROM core.daily_bars WHERE clsoe > 1",
+        "SELECT close FROM core.daily_bars ORDER BY clsoe",
+        "SELECT * EXCLUDE (clsoe) FROM core.daily_bars",
+        "SELECT * REPLACE (1 AS clsoe) FROM core.daily_bars",
+        "SELECT 1 FROM core.daily_bars AS a JOIN core.daily_bars AS b USING (clsoe)",
+        "SELECT clsoe FROM (SELECT max(high) AS close FROM core.daily_bars)",
+        "SELECT * FROM (SELECT 1 AS close) WHERE clsoe = 1",
+    ],
+)
+def test_a_wrong_column_gets_the_nearest_in_our_words(lake: Lake, text: str) -> None:
+    with pytest.raises(UnknownColumn) as caught:
+        lake.sql(text)
+    assert str(caught.value) == "unknown column 'clsoe'; did you mean 'close'?"
+
+
+def test_an_error_names_no_part_of_duckdb_where_a_name_is_wrong(lake: Lake) -> None:
+    with pytest.raises(UnknownTable, match="the query reads no table 'daly_bars'; did you mean 'daily_bars'"):
+        lake.sql("SELECT daly_bars.close FROM core.daily_bars")
+    with pytest.raises(UnknownTable, match=r"unknown table 'cor\.daily_bars'; did you mean 'core\.daily_bars'"):
+        lake.sql("SELECT * FROM cor.daily_bars")
+    with pytest.raises(UnknownColumn, match="unknown column 'zzzzzz'; known: .*adjust|close.*"):
+        lake.sql("SELECT zzzzzz FROM core.daily_bars")
+
+
+def test_several_queries_at_once_are_refused_and_one_that_duckdb_takes_apart_is_not(lake: Lake) -> None:
+    with pytest.raises(QueryError, match="one query at a time, these are 2"):
+        lake.sql("SELECT 1; SELECT 2")
+    assert lake.sql("SELECT 1 AS a; -- the only one").num_rows == 1
+    found = lake.sql("PIVOT core.daily_bars ON symbol USING max(close) GROUP BY month")
+    assert "AAA" in found.column_names
+
+
+def test_the_first_rows_of_an_endless_answer_come_at_once(lake: Lake) -> None:
+    started = time.monotonic()
+    found = lake.sql("SELECT range AS n FROM range(4000000000)", most=70_000)
+    assert found["n"].to_pylist() == list(range(70_000)) and time.monotonic() - started < 5.0
+    assert lake.sql("SELECT range AS n FROM range(3)", most=3)["n"].to_pylist() == [0, 1, 2]
+    assert lake.sql("SELECT range AS n FROM range(3)", most=0).num_rows == 0
+
+
+def test_an_answer_larger_than_the_memory_allowed_is_refused_with_the_setting(lake: Lake) -> None:
+    with pytest.raises(QueryError, match=r"too large.*more than 0\.02 GB.*QUANTLAKE_SQL_MEMORY_GB"):
+        lake.sql("SELECT * FROM range(4000000000)", memory_gb=0.02)
+    listed = "SELECT max(list_sum(l)) FROM (SELECT list(range) AS l FROM range(40000000))"
+    with pytest.raises(QueryError, match=r"ran out of memory.*more than 0\.05 GB"):
+        lake.sql(listed, memory_gb=0.05)
+    with pytest.raises(QueryError, match="boom"):
+        lake.sql("SELECT CASE WHEN range = 150000 THEN error('boom') ELSE range END FROM range(200000)")
+    with pytest.raises(QueryError, match="must be above 0 GB"):
+        lake.sql("SELECT 1", memory_gb=0.0)
+
+
+def test_tables_without_a_version_are_named(lake: Lake) -> None:
+    text = 'SELECT * FROM core.daily_bars JOIN Core . "Universe" USING (symbol), research.runs'
+    assert lake.unwritten(text) == ["core/universe", "research/runs"]
+    assert lake.unwritten(text, at=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))[0] == BARS
+    assert lake.unwritten("SELECT 1 FROM core.daily_bars", pins={BARS: -1}) == [BARS]
+    assert lake.unwritten("SELECT 1 FROM core.daily_bars", pins={BARS: 1}) == []
 
 
 def test_a_damaged_file_is_an_error_in_sql_too(tmp_path: Path) -> None:
@@ -118,7 +182,9 @@ def test_a_damaged_file_is_an_error_in_sql_too(tmp_path: Path) -> None:
     lake.replace(BARS, bars("2024-01"), partitions=["2024-01"], batch_id="a")
     file = data_file(lake, "2024-01")
     content = bytearray(file.read_bytes())
-    content[len(content) // 4] ^= 1
+    metadata = pq.ParquetFile(file).metadata
+    closes = metadata.row_group(0).column(metadata.schema.names.index("close"))
+    content[closes.data_page_offset + closes.total_compressed_size - 8] ^= 1  # a value, not the page's header
     file.write_bytes(content)
     with pytest.raises(CorruptTable, match="missing or damaged"):
         lake.sql("SELECT * FROM core.daily_bars")

@@ -18,7 +18,7 @@ from benchmarks.intraday import day_of
 from engine import Bars
 from lakehouse import Lake, parquet, staging
 from lakehouse.calendar import session_close, session_open, sessions
-from lakehouse.errors import CorruptTable, LakeError, UnknownColumn
+from lakehouse.errors import BadName, CorruptTable, LakeError, UnknownColumn
 from lakehouse.intraday import (
     EXTENDED,
     REGULAR,
@@ -120,17 +120,44 @@ def test_a_read_gives_the_bars_that_lie_in_the_range_and_no_others(lake, frame, 
 def test_a_read_without_rows_is_empty_and_a_wrong_one_refused(lake):
     columns = list(reading.COLUMNS)
     for nothing in (
-        minute_bars(lake, "S00", START, END),
+        minute_bars(lake, "S0011", START, dt.datetime(2024, 11, 2, tzinfo=dt.UTC)),
         minute_bars(lake, [], START, END),
         minute_bars(lake, "S0001", END, START),
     ):
         assert nothing.num_rows == 0 and nothing.column_names == columns
     assert minute_bars(lake, NAMES, END, END + dt.timedelta(days=900)).num_rows == 0
-    assert minute_bars(Lake(lake.home / "none"), NAMES, START, END).num_rows == 0
     with pytest.raises(LakeError, match="a time needs a zone"):
         minute_bars(lake, "S0001", dt.datetime(2024, 11, 1), END)
     with pytest.raises(UnknownColumn):
         minute_bars(lake, "S0001", START, END, columns=["price"])
+
+
+@pytest.mark.parametrize("symbols", ["S001", ["S0001", "S001"]])
+@pytest.mark.parametrize(
+    "read",
+    [
+        minute_bars,
+        lambda *asked: minute_bars(*asked, columns=["close"]),
+        lambda *asked: coarser_bars(*asked, "1h"),
+        lambda *asked: timeframes(*asked, sizes=["1h"]),
+        minute_panels,
+        lambda *asked: next(minute_panels_by_month(*asked)),
+    ],
+)
+def test_a_symbol_that_no_row_has_is_an_error_that_names_the_nearest(lake, read, symbols):
+    with pytest.raises(BadName, match="unknown symbol 'S001' in core/minute_bars; did you mean 'S00[01]1'"):
+        read(lake, symbols, START, dt.datetime(2024, 11, 12, tzinfo=dt.UTC))
+    with pytest.raises(BadName, match="unknown symbol 'S0000' in core/minute_bars, which has no symbols"):
+        read(Lake(lake.home / "none"), "S0000", START, END)
+
+
+def test_one_symbol_may_be_a_text_wherever_several_are_a_list(lake):
+    end = dt.datetime(2024, 11, 12, tzinfo=dt.UTC)
+    assert minute_bars(lake, "S0011", START, end).equals(minute_bars(lake, ["S0011"], START, end))
+    assert coarser_bars(lake, "S0011", START, end, "1h").equals(coarser_bars(lake, ["S0011"], START, end, "1h"))
+    assert minute_panels(lake, "S0011", START, end).symbols == ("S0011",)
+    assert [part.symbols for part in minute_panels_by_month(lake, "S0011", START, end)] == [("S0011",)]
+    assert minute_bars(lake, "S0011", START, end, columns=["close"]).column_names == ["close"]
 
 
 def test_a_version_is_read_as_it_was(tmp_path):
@@ -320,8 +347,6 @@ def test_panels_that_would_be_too_large_or_empty_are_refused(lake):
         minute_panels(lake, NAMES, START, END, max_bytes=size - 1)
     with pytest.raises(LakeError, match=r"no minute bars of S0011 in \["):
         minute_panels(lake, NAMES, START, dt.datetime(2024, 11, 2, tzinfo=dt.UTC))
-    with pytest.raises(LakeError, match="no minute bars of AAPL"):
-        minute_panels(lake, ["S0001", "AAPL"], START, END)
     with pytest.raises(LakeError, match="symbols are unique and at least one, were S0001"):
         minute_panels(lake, ["S0001", "S0002", "S0001"], START, END)
     with pytest.raises(LakeError, match="symbols are unique and at least one, were none"):

@@ -227,6 +227,60 @@ def test_the_last_listed_source_that_has_a_symbol_wins_it_whole() -> None:
         normalize(parts, exchange="XNYS", months=MONTHS, sources=["sample"])
 
 
+def alpaca(snapshot_id: str = "9") -> dict[str, Any]:
+    """An answer of actions alone, of a source that has no bars here."""
+    return {**manifest("alpaca", snapshot_id, "2024-12-01"), "dataset": "corporate_actions", "request": "{}"}
+
+
+def test_a_kind_that_the_source_of_the_bars_cannot_tell_of_comes_from_another() -> None:
+    """Bars of Polygon and actions of Alpaca: a split left out would make a tenth of the price a loss."""
+    bars = (polygon("day", "1", "2024-12-01"), parsed(DAYS))
+    other = (alpaca(), parsed([], ACTIONS))
+    for order in (["polygon", "alpaca"], ["alpaca", "polygon"]):
+        result = normalize([bars, other], exchange="XNYS", months=MONTHS, sources=order)
+        assert len(events(result.actions)) == 3 and result.counts == {}
+    splits = (polygon("splits", "2", "2024-12-01"), parsed([], [("B", "2024-11-06", "split", 4.0)]))
+    for given, entries in (([bars, other, splits], None), ([bars, other], ["polygon/day", "polygon/splits"])):
+        result = normalize(
+            given,
+            exchange="XNYS",
+            months=MONTHS,
+            sources=["polygon", "alpaca"],
+            entries=entries and [*entries, "alpaca"],
+        )
+        # Polygon tells of splits, also in months of which it told none: Alpaca's are left out, and named.
+        told = [] if entries else [("B", "2024-11-06", "split", 4.0)]
+        assert events(result.actions) == [("A", "2024-11-06", "dividend", 0.1), *told]
+        assert result.counts == {"actions of a source without bars": 2}
+
+
+def test_actions_of_symbols_without_bars_are_named() -> None:
+    parts = [
+        (polygon("day", "1", "2024-12-01"), parsed(DAYS)),
+        (alpaca(), parsed([], [("C", "2024-11-06", "split", 2.0)])),
+    ]
+    result = normalize(parts, exchange="XNYS", months=MONTHS, sources=["polygon", "alpaca"])
+    assert result.actions.num_rows == 0
+    assert result.counts == {"actions of symbols without bars": 1}
+    assert normalize(parts, exchange="XNYS", months=["2024-10"], sources=["polygon", "alpaca"]).counts == {}
+
+
+def test_a_file_leaves_the_kinds_it_has_no_column_for_to_others_on_its_own_days() -> None:
+    """Splits of the first file's days are the file's, of the second file's Alpaca's; whichever months are asked for."""
+    days = [("A", f"2024-{month}-{day:02d}", 10.0) for month in ("11", "12") for day in (4, 5, 6)]
+    with_split = {**manifest(snapshot_id="1"), "request": {"columns": {"split": "x"}}}
+    without = {**manifest(snapshot_id="2"), "request": {"columns": {}}}
+    parts = [
+        (with_split, parsed(days[:3], [("A", "2024-11-05", "split", 2.0)])),
+        (without, parsed(days[3:])),
+        (alpaca(), parsed([], [("A", "2024-11-06", "split", 7.0), ("A", "2024-12-05", "split", 3.0)])),
+    ]
+    both = normalize(parts, exchange="XNYS", months=["2024-11", "2024-12"], sources=["files", "alpaca"])
+    assert events(both.actions) == [("A", "2024-11-05", "split", 2.0), ("A", "2024-12-05", "split", 3.0)]
+    alone = normalize(parts[1:], exchange="XNYS", months=["2024-12"], sources=["files", "alpaca"])
+    assert events(alone.actions) == [("A", "2024-12-05", "split", 3.0)]
+
+
 def test_only_the_symbols_asked_for_are_kept() -> None:
     part = parsed([("A", "2024-11-29", 1.0), ("B", "2024-11-29", 1.0)], [("B", "2024-11-29", "split", 2.0)])
     result = normalize([(manifest(), part)], exchange="XNYS", months=MONTHS, symbols=["A"])

@@ -14,6 +14,7 @@ from lakehouse.errors import BadRows
 from lakehouse.normalize import Normalized, normalize
 from lakehouse.schemas import table_schema
 from lakehouse.sources.base import Parsed
+from lakehouse.sources.quarantine import DAILY, bad_bars, quarantine, set_aside
 from tests.lakehouse.plain_source import PlainSource, answer, bar
 
 MONTH = "2024-11"
@@ -29,6 +30,18 @@ def part(rows: list[Any], known: str = "2024-12-02", snapshot_id: str = "s1") ->
 
 def normalized(*parts: tuple[dict[str, Any], Parsed], most: float | None = 0.001) -> Normalized:
     return normalize(parts, exchange="XNYS", months=[MONTH], sources=["sample"], most_bad_rows=most)
+
+
+def vendors(rows: list[Any], known: str = "2024-12-02", snapshot_id: str = "s1") -> tuple[dict[str, Any], Parsed]:
+    """What a source makes of rows that it mends and leaves out by itself."""
+    manifest, told = part(rows, known, snapshot_id)
+    kept, counts = quarantine(told.bars, what="the answer")
+    aside = {DAILY: set_aside(told.bars)}
+    return manifest, Parsed(kept, told.actions, counts=counts, bad=bad_bars(told.bars), set_aside=aside)
+
+
+def shown(made: Normalized) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(row["symbol"], row["reason"], json.loads(row["values"])) for row in made.quarantine.to_pylist()]
 
 
 def good(n_symbols: int = 3) -> list[Any]:
@@ -162,3 +175,49 @@ def test_a_bad_bar_of_the_source_that_does_not_count_is_of_no_concern() -> None:
         most_bad_rows=0.001,
     )
     assert made.quarantine.num_rows == 0 and set(made.bars["source"].to_pylist()) == {"files"}
+
+
+def test_a_mended_bar_stays_and_its_values_as_answered_are_kept() -> None:
+    """More of them than bad bars may be: they count for nothing there."""
+    off = [bar("X", day, 10.0, high=9.99, low=9.5) for day in DAYS[:5]]
+    silent = [bar("Y", DAYS[0], 10.0, volume=NAN), bar("Y", DAYS[1], 10.0, volume=NAN, low=10.02, high=10.5)]
+    empty = [bar("Z", DAYS[0], NAN), bar("Z", DAYS[1], 10.0)]
+    made = normalized(vendors([*good(), *off, *silent, *empty]), most=0.001)
+    found = {(row["symbol"], str(row["session"])): row for row in made.bars.to_pylist()}
+    assert [found["X", day]["high"] for day in DAYS[:5]] == [10.0] * 5
+    assert [(found["Y", day]["volume"], found["Y", day]["low"]) for day in DAYS[:2]] == [(0.0, 10.0), (0.0, 10.0)]
+    assert ("Z", DAYS[0]) not in found and ("Z", DAYS[1]) in found
+    answered = {"open": 10.0, "high": 10.0, "low": 10.0, "close": 10.0, "volume": 100.0}
+    assert shown(made) == [
+        *[("X", "mended:range_widened", answered | {"high": 9.99, "low": 9.5})] * 5,
+        ("Y", "mended:volume_missing", answered | {"volume": "nan"}),
+        ("Y", "mended:range_widened", answered | {"volume": "nan", "low": 10.02, "high": 10.5}),
+        ("Y", "mended:volume_missing", answered | {"volume": "nan", "low": 10.02, "high": 10.5}),
+        ("Z", "no_prices", dict.fromkeys(("open", "high", "low", "close"), "nan") | {"volume": 100.0}),
+    ]
+    assert made.counts["quarantined: mended:range_widened"] == 6 and made.counts["quarantined: no_prices"] == 1
+    assert made.quarantine.schema.equals(table_schema("core/quarantine").schema)
+
+
+def test_what_a_later_answer_tells_of_a_session_is_all_that_counts() -> None:
+    old = vendors([*good(), bar("X", DAYS[0], 10.0, high=9.99, low=9.5), bar("X", DAYS[1], NAN)], "2024-12-02", "old")
+    new = vendors([bar("X", DAYS[0], 11.0), bar("X", DAYS[1], 11.0, low=11.01, high=11.5)], "2024-12-03", "new")
+    for parts in ((old, new), (new, old)):
+        assert [(symbol, reason) for symbol, reason, _ in shown(normalized(*parts))] == [("X", "mended:range_widened")]
+        assert normalized(*parts).quarantine["snapshot_id"].to_pylist() == ["new"]
+    # Known later, an answer without a price does not take the bar of an earlier one away.
+    emptied = vendors([bar("X", DAYS[1], NAN)], "2024-12-04", "emptied")
+    made = normalized(old, new, emptied)
+    assert [reason for _, reason, _ in shown(made)] == ["no_prices"]
+    assert {str(row["session"]): row["close"] for row in made.bars.to_pylist() if row["symbol"] == "X"}[DAYS[1]] == 11.0
+
+
+def test_what_the_source_that_does_not_count_mended_is_of_no_concern() -> None:
+    other = (
+        {"source": "files", "snapshot_id": "f", "known_at": dt.datetime(2024, 12, 2, tzinfo=dt.UTC)},
+        part(good())[1],
+    )
+    mended = vendors([bar("S0", day, 10.0, high=9.99, low=9.5) for day in DAYS])
+    made = normalize([mended, other], exchange="XNYS", months=[MONTH], sources=["sample", "files"], most_bad_rows=0.001)
+    assert made.quarantine.num_rows == 0
+    assert normalized(mended, most=None).quarantine.num_rows == 0

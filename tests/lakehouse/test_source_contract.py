@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -29,13 +30,13 @@ import lakehouse.errors
 import lakehouse.sources
 from engine.errors import QuantlakeError
 from lakehouse.calendar import session_close
-from lakehouse.errors import RateLimited, SourceError
+from lakehouse.errors import BadPayload, RateLimited, SourceError
 from lakehouse.lake import Lake
 from lakehouse.rows import conform
 from lakehouse.schemas import TABLES, TableSchema
 from lakehouse.snapshots import Answer
 from lakehouse.sources import SOURCES, Source, get_source
-from lakehouse.sources.base import ACTION_COLUMNS, BAR_COLUMNS, Parsed
+from lakehouse.sources.base import ACTION_COLUMNS, BAR_COLUMNS, Parsed, Remembering
 from tests.lakehouse.contract import AS_OF, CANARIES, ENTRIES, START, Bench, Entry, Vendor
 
 PARSE_ERRORS = tuple(
@@ -58,7 +59,7 @@ def entry(request: pytest.FixtureRequest, bench: Bench) -> Entry:
 
 
 def fetch(entry: Entry, source: Source | None = None, **options: Any) -> list[Answer]:
-    given = {"start": START, "end": entry.end, "as_of": AS_OF, **options}
+    given = {"start": entry.start, "end": entry.end, "as_of": AS_OF, **options}
     source = source or entry.source()
     return list(source.fetch(list(entry.symbols), given.pop("start"), given.pop("end"), **given))
 
@@ -144,6 +145,57 @@ def test_answers_state_the_sessions_they_cover(entry: Entry) -> None:
         if len(bars) and answer.first_session is not None and answer.last_session is not None:
             assert answer.first_session <= bars["session"].min().date()
             assert bars["session"].max().date() <= answer.last_session
+
+
+def symbols_asked(entry: Entry, vendor: Vendor) -> list[str]:
+    """Return which of the entry's several symbols the vendor was asked for."""
+    addresses = [unquote(sent.split(" ", 1)[0]) for sent in vendor.sent]
+    return [symbol for symbol, marked in entry.several.items() if any(marked in address for address in addresses)]
+
+
+def test_a_fetch_that_broke_off_goes_on_where_it_stopped(entry: Entry, bench: Bench, tmp_path: Path) -> None:
+    # Polygon's other datasets are files, which have their ETags, or of all symbols together.
+    assert entry.several or entry.name == "polygon" or not entry.has_server
+    if not entry.several:
+        return
+    source, vendor = entry.source(), bench.vendor
+    symbols = list(entry.several)
+    whole = {answer.symbol: answer for answer in source.fetch(symbols, entry.start, entry.end, as_of=AS_OF)}
+    store = Lake(tmp_path / "lake").snapshots
+
+    def attempt(minutes: int) -> list[str | None]:
+        vendor.sent.clear()
+        assert isinstance(source, Remembering)
+        knowing = source.remembering(store.find(source.name, source.dataset, entry.start, entry.end))
+        as_of = AS_OF + dt.timedelta(minutes=minutes)
+        return [stored.symbol for stored in store.put(knowing.fetch(symbols, entry.start, entry.end, as_of=as_of))]
+
+    for n_there, minutes in ((0, 1), (1, 2)):
+        vendor.throttled = entry.several[symbols[n_there + 1]]
+        with pytest.raises(RateLimited):
+            attempt(minutes)
+        assert symbols_asked(entry, vendor) == symbols[n_there : n_there + 2]
+    vendor.throttled = None
+    assert attempt(3) == symbols[2:] == symbols_asked(entry, vendor)
+    kept = {row["symbol"]: row for row in store.find(source.name, source.dataset)}
+    assert list(kept) == symbols
+    for symbol, row in kept.items():
+        assert row["snapshot_id"] == whole[symbol].snapshot_id
+        assert equal(
+            entry.reader().parse(store.read(row["snapshot_id"]), json.loads(row["request"])),
+            entry.reader().parse(whole[symbol].content, whole[symbol].request),
+        )
+    assert attempt(4) == symbols  # the fetch was whole: another one is meant to look again
+
+
+def test_an_answer_past_the_limits_is_refused_with_what_to_raise(entry: Entry) -> None:
+    if entry.name not in ("alpaca", "edgar", "yahoo"):
+        return
+    answer = fetch(entry)[0]
+    with pytest.raises(BadPayload, match=r"[23] rows are in .*, more than 1: ask for less, or raise max_rows"):
+        get_source(entry.name, {**entry.options, "max_rows": 1}).parse(answer.content, answer.request)
+    with pytest.raises(BadPayload, match="more than 10 bytes: ask for less"):
+        fetch(entry, get_source(entry.name, {**entry.options, "max_bytes": 10}))
 
 
 def test_parsing_is_pure(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:

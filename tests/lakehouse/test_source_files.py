@@ -324,6 +324,37 @@ def test_a_missing_file_is_named_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "prices.csv").write_text(HEADER + GOOD)
     with pytest.raises(SourceUnavailable, match=r"no file at .*price\.csv; did you mean 'prices\.csv'"):
         list(FilesSource(path=str(tmp_path / "price.csv"), columns=COLUMNS).fetch([], *RANGE, as_of=AS_OF))
+    (tmp_path / "price.csv").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SourceUnavailable, match=r"no file at .*price\.csv; did you mean 'prices\.csv'"):
+        list(FilesSource(path=str(tmp_path / "price.csv"), columns=COLUMNS).fetch([], *RANGE, as_of=AS_OF))
+
+
+def test_a_folder_stands_for_its_tables_in_the_order_of_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / "pri[c]es"
+    (folder / "deeper.csv").mkdir(parents=True)
+    (folder / "b.CSV").write_text(HEADER + GOOD)
+    (folder / "c.csv.gz").write_bytes(gzip.compress((HEADER + GOOD).encode()))
+    (folder / "a.parquet").write_bytes(parquet())
+    (folder / "notes.txt").write_text("none")
+    (folder / "deeper.csv" / "d.csv").write_text("none")
+    answers = FilesSource(path=str(folder), columns=COLUMNS).fetch([], *RANGE, as_of=AS_OF)
+    assert [answer.request["file"] for answer in answers] == ["a.parquet", "b.CSV", "c.csv.gz"]
+    with pytest.raises(SourceUnavailable, match=r"the folder .*deeper holds no CSV or Parquet file \(\.csv, \.csv\.gz"):
+        (tmp_path / "deeper").mkdir()
+        list(FilesSource(path=str(tmp_path / "deeper"), columns=COLUMNS).fetch([], *RANGE, as_of=AS_OF))
+
+
+@pytest.mark.parametrize("text", ["%q", "%Y-%m", "%d.%m", "%", "", "Y-m-d", "%Y-%Y-%d", "ISO8601", 5, None])
+def test_a_date_format_that_tells_no_day_is_refused(text: Any) -> None:
+    with pytest.raises(SourceError, match="a date format is written in strptime's letters with year, month and day"):
+        FilesSource(path="prices.csv", columns=COLUMNS, date_format=text)
+
+
+@pytest.mark.parametrize(
+    "text", ["%Y-%m-%d", "%d.%m.%Y", "%Y%m%d", "%m/%d/%y", "%d %b %Y", "%Y-%m-%d %H:%M:%S", "%Y-%j"]
+)
+def test_a_date_format_that_tells_the_day_is_taken(text: str) -> None:
+    assert FilesSource(path="prices.csv", columns=COLUMNS, date_format=text).symbols(["A"]) == ["A"]
 
 
 def test_a_snapshot_is_read_as_its_request_says(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -186,10 +187,42 @@ def test_a_pause_past_the_deadline_is_not_begun(vendor: Vendor) -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("1.5", 1.5), ("0", 0.0), ("-1", None), ("nan", None), ("Wed, 21 Oct 2015 07:28:00 GMT", None), (None, None)],
+    [
+        ("1.5", 1.5),
+        ("0", 0.0),
+        ("-1", None),
+        ("nan", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 30.0),
+        ("Wednesday, 21-Oct-15 07:28:00 GMT", 30.0),
+        ("Wed, 21 Oct 2015 07:27:00 GMT", 0.0),
+        ("Wed, 32 Oct 2015 07:27:00 GMT", None),
+        ("soon", None),
+        (None, None),
+    ],
 )
-def test_a_pause_is_seconds_or_unknown(header: str | None, seconds: float | None) -> None:
-    assert seconds_to_wait(header) == seconds
+def test_a_pause_is_seconds_or_a_moment_of_the_vendors_clock(header: str | None, seconds: float | None) -> None:
+    said = {} if header is None else {"retry-after": header}
+    assert seconds_to_wait({**said, "date": "Wed, 21 Oct 2015 07:27:30 GMT"}) == seconds
+
+
+def test_a_moment_in_an_answer_without_its_own_is_counted_from_now() -> None:
+    assert seconds_to_wait({"retry-after": formatdate(time.time() + 100.0, usegmt=True)}) == pytest.approx(99.0, abs=3)
+    assert seconds_to_wait({"retry-after": formatdate(time.time() - 100.0, usegmt=True), "date": "x"}) == 0.0
+
+
+def test_a_moment_to_ask_again_is_waited_for_and_one_past_the_deadline_is_final(vendor: Vendor) -> None:
+    def throttled() -> Response:
+        return said(b"", 429, Retry_After=formatdate(time.time() + 2.0, usegmt=True))
+
+    vendor.serve(throttled(), GOOD)
+    began = time.monotonic()
+    web(vendor.url).get("a")
+    assert 0.9 <= time.monotonic() - began < 4.0
+    vendor.requests.clear()
+    vendor.serve(throttled())
+    with pytest.raises(RateLimited, match="wants a pause of [12] s"):
+        web(vendor.url, deadline=0.9).get("a")
+    assert len(vendor.requests) == 1
 
 
 def test_the_deadline_counts_over_all_requests_of_a_fetch(vendor: Vendor) -> None:

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,19 @@ def replay(httpserver: HTTPServer) -> Replay:
 
 
 @pytest.fixture
-def yahoo(replay: Replay) -> YahooSource:
-    return YahooSource(base_url=replay.url, wait_initial=0.01, wait_max=0.02, timeout=5)
+def yahoo(make: Callable[..., YahooSource]) -> YahooSource:
+    return make()
+
+
+@pytest.fixture
+def make(replay: Replay, tmp_path: Path) -> Callable[..., YahooSource]:
+    """Make sources that ask the loopback server, with a count of requests of their own."""
+
+    def made(**options: Any) -> YahooSource:
+        quick = {"base_url": replay.url, "wait_initial": 0.01, "wait_max": 0.02, "timeout": 5}
+        return YahooSource(**{**quick, "rate_folder": str(tmp_path / "rate"), **options})
+
+    return made
 
 
 def recorded(shared_data: Path, name: str) -> dict[str, Any]:
@@ -474,18 +486,18 @@ def test_the_answer_to_yfinances_own_question_is_never_taken_for_the_history(
         list(yahoo.fetch(["NOZONE"], START, END, as_of=AS_OF))
 
 
-def test_a_server_that_hangs_is_given_up(replay: Replay) -> None:
+def test_a_server_that_hangs_is_given_up(replay: Replay, make: Callable[..., YahooSource]) -> None:
     replay.serve("TEST", packed(chart()))
     replay.delay = 0.6
-    source = YahooSource(base_url=replay.url, timeout=0.15, deadline=0.5, wait_initial=0.01)
+    source = make(timeout=0.15, deadline=0.5)
     began = time.monotonic()
     with pytest.raises(SourceUnavailable, match=r"no answer for TEST \(.*check the network"):
         list(source.fetch(["TEST"], START, END, as_of=AS_OF))
     assert time.monotonic() - began < 3.0
 
 
-def test_a_server_that_is_not_there_is_named() -> None:
-    source = YahooSource(base_url="http://127.0.0.1:9", wait_initial=0.01)
+def test_a_server_that_is_not_there_is_named(make: Callable[..., YahooSource]) -> None:
+    source = make(base_url="http://127.0.0.1:9")
     with pytest.raises(SourceUnavailable, match="no answer for TEST"):
         list(source.fetch(["TEST"], START, END, as_of=AS_OF))
 
@@ -547,11 +559,12 @@ def test_yfinance_is_left_as_it_was(yahoo: YahooSource, replay: Replay) -> None:
     assert (yf.config.debug.hide_exceptions, logging.getLogger("yfinance").disabled) == before
 
 
-def test_the_client_works_without_curl(replay: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_client_works_without_curl(
+    replay: Replay, make: Callable[..., YahooSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("YF_DISABLE_CURL_CFFI", "1")
     replay.serve("TEST", packed(chart()))
-    source = YahooSource(base_url=replay.url, timeout=5)
-    (answer,) = source.fetch(["TEST"], START, END, as_of=AS_OF)
+    (answer,) = make().fetch(["TEST"], START, END, as_of=AS_OF)
     assert answer.content == packed(chart())
 
 
@@ -562,7 +575,7 @@ def test_yfinances_files_stay_in_the_folder_they_are_given(replay: Replay, tmp_p
     home.mkdir()
     code = (
         "import datetime as dt; from lakehouse.sources.yahoo import YahooSource; "
-        f"source = YahooSource(base_url={replay.url!r}, cache_folder={str(cache)!r}); "
+        f"source = YahooSource(base_url={replay.url!r}, cache_folder={str(cache)!r}, rate_folder={str(tmp_path)!r}); "
         "as_of = dt.datetime(2025, 3, 25, tzinfo=dt.UTC); "
         "print(len(list(source.fetch(['TEST'], dt.date(2021, 2, 1), dt.date(2022, 1, 1), as_of=as_of))))"
     )

@@ -130,7 +130,7 @@ def test_sql_answers_as_a_table_and_as_json(sample_folder: Path, command: Comman
     ]
     assert rows("SELECT 1 WHERE false") == []
     table = command("sql", counted, "--limit", "2", home=sample_folder).stdout
-    assert "AAPL" in table and "IBM" not in table and "5 rows, 2 shown" in table
+    assert "AAPL" in table and "IBM" not in table and "the first 2 rows, there are more: --limit 0" in table
     assert "[red]x" in command("sql", "SELECT '[red]x' AS \"[b]y\"", home=sample_folder).stdout
 
 
@@ -146,7 +146,8 @@ def test_a_row_wider_than_the_terminal_is_printed_uncut(sample_folder: Path, com
     [
         ("SELECT * FROM core.daily_bar", "did you mean 'core.daily_bars'?"),
         ("SELECT * FROM daily_bars", "did you mean 'core.daily_bars'?"),
-        ("SELECT symbo FROM core.daily_bars", '"symbol"'),
+        ("SELECT symbo FROM core.daily_bars", "unknown column 'symbo'; did you mean 'symbol'?"),
+        ("SELECT 1; SELECT 2", "one query at a time, these are 2"),
         ("SELEC 1", "syntax error"),
         ("", "ask for rows with SELECT"),
         ("COPY (SELECT 1) TO 'stolen.csv'", "a query reads the lake's tables and nothing else"),

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pytest_httpserver import HTTPServer
 
-from orchestration.materialize import materialize
+from orchestration.materialize import MaterializeError, materialize
 from tests.orchestration.nights import DAYS, World, nights, publish
 
 ENTRIES = ("polygon", "polygon/tickers", "polygon/ticker_events", "edgar", "membership", "alternative")
@@ -96,6 +96,13 @@ def test_a_revision_is_a_row_known_later(world: World) -> None:
     assert [(row["symbol"], row["e"]) for row in members] == [("META", None), ("NEW", None), ("RE", "2024-01-05")]
 
 
+def test_what_a_night_took_away_of_the_stored_history_is_recorded(world: World) -> None:
+    """RE was delisted and its symbol given away; filings, values and members were added only."""
+    told = world.sql('select "table", symbol, first_session::varchar d, rows_changed from core.restatements')
+    found = [(row["table"], row["symbol"], row["d"], row["rows_changed"]) for row in told]
+    assert found == [("core/listings", "RE", "2024-01-05", 1)]
+
+
 def listed(rows: pa.Table) -> list[tuple[str, ...]]:
     names = ("security_id", "symbol", "start", "end")
     return [tuple(str(row[name]) for name in names) for row in rows.to_pylist()]
@@ -127,5 +134,8 @@ def test_the_snapshots_make_the_table_again(world: World, table: str) -> None:
 def test_a_lost_table_of_listings_comes_back_with_the_same_names(world: World) -> None:
     lake = world.home.lake
     shutil.rmtree(lake.home / "tables" / "core" / "listings")
+    with pytest.raises(MaterializeError, match="all of the log is gone .*`quantlake rebuild core/listings`"):
+        materialize(world.home.instance, ["core/listings"], definitions=world.graph)
+    (lake.home / "heads" / "core.listings").unlink()  # as in a new home of the same snapshots
     materialize(world.home.instance, ["core/listings"], definitions=world.graph)
     assert lake.scan("core/listings").equals(world.rows[-1]["core/listings"])

@@ -127,6 +127,16 @@ def test_a_dry_run_checks_and_stores_nothing(command: Command, tmp_path: Path) -
     assert not (tmp_path / "home" / "tables").exists()
 
 
+def test_a_folder_stands_for_the_tables_in_it(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "prices").mkdir()
+    for symbol, ending in (("ABC", "csv"), ("DEF", "csv.gz")):
+        prices([symbol]).to_csv(tmp_path / "prices" / f"{symbol}.{ending}", index=False)
+    prices(["GHI"]).to_parquet(tmp_path / "prices" / "GHI.parquet")
+    (tmp_path / "prices" / "README.md").write_text("where they are from")
+    report = json.loads(command("import", "prices", "--dry-run", "--json").stdout)
+    assert [row["symbol"] for row in report["symbols"]] == ["ABC", "DEF", "GHI"]
+
+
 def test_other_ways_of_writing_dates_fields_and_symbols(command: Command, tmp_path: Path) -> None:
     rows = prices(["ABC"]).drop(columns=["symbol", "dividend", "split"])
     rows = rows.assign(session=pd.to_datetime(rows["session"]).dt.strftime("%d.%m.%Y"))
@@ -184,6 +194,7 @@ def test_what_is_no_file_of_bars_leaves_the_lake(folder: Path, tmp_path: Path, c
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "cut.csv.gz").write_bytes(b"\x1f\x8b\x08\x00cut")
     (tmp_path / "cut.parquet").write_bytes(b"PAR1cut")
+    (tmp_path / "fold").mkdir()
     before = state(folder / "home")
     for arguments, text in {
         ("renamed.csv",): "no column 'close' for 'close'; did you mean 'Close'?",
@@ -191,6 +202,9 @@ def test_what_is_no_file_of_bars_leaves_the_lake(folder: Path, tmp_path: Path, c
         ("good.csv", "--map", "clos=close"): "unknown name 'clos'; did you mean 'close'?",
         ("god.csv",): "did you mean 'good.csv'?",
         ("good.csv", "--time-zone", "America/NewYork"): "did you mean 'America/New_York'?",
+        ("good.csv", "--date-format", "%q"): "a date format is written in strptime's letters",
+        ("fold",): "the folder fold holds no CSV or Parquet file",
+        ("foldd",): "there is no file at foldd; did you mean 'fold'?",
         ("empty.csv",): "empty.csv is empty",
         ("header.csv",): "has no rows",
         ("weekend.csv",): "Saturday 2020-01-04",

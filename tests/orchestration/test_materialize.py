@@ -71,9 +71,11 @@ def test_every_check_ran_and_the_blocking_ones_passed(home: Home) -> None:
         "sessions_on_calendar",
         "calendar_gaps",
         "unexplained_jumps",
+        "one_source_a_symbol",
         "stale_symbols",
         "quarantined_rows",
     }
+    assert ("core/corporate_actions", "sources_agree") in outcomes
     assert all(item.passed for item in outcomes.values() if item.blocking)
     assert {table for table, name in outcomes if name == "schema"} == {*TABLES, "core/universe"}
 

@@ -61,6 +61,28 @@ def test_sql_says_how_a_version_is_named(options: tuple[str, ...], text: str, la
     assert text in command("sql", CLOSE, *options, home=lake.home, expect=2).stderr
 
 
+def test_sql_shows_the_first_rows_of_an_endless_answer_and_says_so(lake: Lake, command: Command) -> None:
+    endless = "SELECT range AS n FROM range(4000000000)"
+    shown = command("sql", endless, "--limit", "2", home=lake.home).stdout
+    assert "the first 2 rows, there are more: --limit 0 shows all" in shown
+    done = command("sql", endless, "--limit", "2", "--json", home=lake.home)
+    assert json.loads(done.stdout) == [{"n": 0}, {"n": 1}] and "note: the first 2 rows, there are more" in done.stderr
+    assert "the first 50 rows" in command("sql", endless, home=lake.home).stdout
+    assert len(json.loads(command("sql", "FROM range(60)", "--json", home=lake.home).stdout)) == 60
+    assert "2 rows" in command("sql", "FROM range(2)", "--limit", "2", home=lake.home).stdout
+    refused = command("sql", endless, "--limit", "0", home=lake.home, expect=2, QUANTLAKE_SQL_MEMORY_GB="0.02")
+    assert "allow more than 0.02 GB" in refused.stderr
+
+
+def test_sql_says_that_a_table_was_never_written(lake: Lake, command: Command) -> None:
+    done = command("sql", "SELECT count(*) AS n FROM core.universe", "--json", home=lake.home)
+    assert json.loads(done.stdout) == [{"n": 0}]
+    assert f"note: core/universe was never written in {lake.home}: the query sees no row" in done.stderr
+    done = command("sql", CLOSE, "--json", "--at", "2020-01-01", home=lake.home)
+    assert json.loads(done.stdout) == [{"close": None}] and f"note: {BARS} had no version then" in done.stderr
+    assert "note" not in command("sql", CLOSE, home=lake.home).stderr
+
+
 def test_an_asset_asks_in_sql_through_the_resource(lake: Lake) -> None:
     @dg.asset(required_resource_keys={"duckdb"})
     def highest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
@@ -77,6 +99,13 @@ def test_an_asset_asks_in_sql_through_the_resource(lake: Lake) -> None:
     )
     (event,) = result.asset_materializations_for_node("highest")
     assert (event.metadata["now"].value, event.metadata["before"].value) == (2.0, 1.0)
+
+
+def test_the_resource_allows_as_much_memory_as_the_settings(lake: Lake) -> None:
+    from assets.sql_resource import LakeDuckDBResource
+
+    with LakeDuckDBResource(home=str(lake.home), memory_gb=0.5).get_connection() as connection:
+        assert connection.execute("SELECT current_setting('memory_limit')").fetchone() == ("476.8 MiB",)
 
 
 def test_the_resource_is_dagster_duckdbs_own() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
-from assets.restated import TAG
+from assets.restated import TAG, affected
 from assets.tracking import Tracking
 from lakehouse.calendar import month_range, sessions
+from lakehouse.restating import replace_and_tell
+from lakehouse.schemas import table_schema
 from lakehouse.sources import base
 from orchestration.materialize import MaterializeError
 from tests.homes import Home, as_json
@@ -78,6 +82,25 @@ def test_restated_history_is_told_and_marks_the_runs_that_used_it(home: Home, co
     assert home.lake.pins([BARS, TOLD]) == before and "restated_symbols" not in metadata(home, BARS)
     text = command("restatements", "--tag").stdout
     assert "10.00%" in text and old[:12] in text and "quantlake reproduce RUN" in text
+    first = home.lake.scan("core/universe")
+    for universe, end, expected in (("all", 20, []), ("sample", len(DAYS), []), ("sample", 20, [old, new])):
+        told = shortened(home, first, universe, end)
+        assert told["symbol"].to_pylist() == ["AAA"]
+        assert [run.run_id for run in affected(home.lake, told)] == expected, (universe, end)
+
+
+def shortened(home: Home, first: pa.Table, universe: str, last: int) -> pa.Table:
+    """Let AAA's membership of a universe end on a day, and return what that restates; the others are as at first."""
+    rows = first.to_pylist()
+    day = date.fromisoformat(DAYS[last]) if last < len(DAYS) else date.fromisoformat(DAYS[-1]) + timedelta(days=1)
+    for row in rows:
+        if (row["universe"], row["symbol"]) == (universe, "AAA"):
+            row["end"] = day
+    table = pa.Table.from_pylist(rows, schema=table_schema("core/universe").schema)
+    now = datetime(2024, 3, 4, tzinfo=UTC)
+    return replace_and_tell(
+        home.lake, "core/universe", table, partitions=[], batch_id=f"{universe} {last}", now=now
+    ).restatements
 
 
 def test_appended_sessions_and_new_symbols_restate_nothing(home: Home) -> None:

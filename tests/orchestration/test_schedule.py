@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from dagster._utils.schedules import schedule_execution_time_iterator
@@ -20,7 +21,10 @@ from pytest_httpserver import HTTPServer
 
 from assets.settings import Settings
 from assets.tracking import Tracking
+from lakehouse.calendar import sessions
 from lakehouse.lake import Lake
+from lakehouse.schemas import TABLES as TABLE_SCHEMAS
+from lakehouse.snapshots import Answer
 from orchestration.definitions import definitions_for
 from orchestration.schedules import FRESH_BY_MORNING, last_closed_session
 from tests.homes import REPOSITORY, Home, open_home
@@ -222,6 +226,89 @@ def test_a_night_that_failed_is_made_up_by_the_next(yahoo: YahooServer, kept: Ho
             assert stored(home, symbol) == between("2024-05-01", "2024-06-04")
         assert asked_for(home, yahoo, "2024-06-04T19:30") == "no session closed since 2024-06-04"
         assert Lake(home.path).verify() == []
+
+
+def test_minutes_alone_are_made_up_from_their_last_answer_on(tmp_path: Path) -> None:
+    """No night ran from 25 January to 20 February: the days of January are asked for, too."""
+    config = Settings(home=tmp_path / "home", sources=("polygon/minute",))
+    for home in open_home(config.home):
+        for day in (date(2024, 1, 23), date(2024, 1, 24)):
+            answer = Answer(
+                content=str(day).encode(), source="polygon", dataset="minute", request={"day": str(day)},
+                known_at=datetime(2024, 1, 25, tzinfo=UTC), media_type="text/csv", first_session=day, last_session=day,
+            )  # fmt: skip
+            home.lake.snapshots.put([answer])
+        (request,) = ask(home, definitions_for(config), wall("2024-02-20T18:30")).run_requests or []
+        assert month_range_of(request.tags) == ("2024-01", "2024-02")
+        answer = ask(home, definitions_for(config), wall("2024-01-24T18:30"))
+        assert answer.skip_message == "no session closed since 2024-01-24"
+        # Nobody asked for them for half a year: that takes a backfill, a night goes back sixty days.
+        (request,) = ask(home, definitions_for(config), wall("2024-07-10T18:30")).run_requests or []
+        assert month_range_of(request.tags) == ("2024-05", "2024-07")
+
+
+def month_range_of(tags: Mapping[str, str]) -> tuple[str, str]:
+    return tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]
+
+
+def test_a_symbol_that_fell_behind_is_asked_for_from_its_own_last_session(
+    yahoo: YahooServer, kept: Home, tmp_path: Path
+) -> None:
+    """BOLT's sessions of June were published weeks late; ACME, up to date, alone would not tell."""
+    for home in copy_of(kept, tmp_path):
+        extend(home, {"ACME": date(2024, 7, 11), "BOLT": date(2024, 6, 13)})
+        assert asked_for(home, yahoo, "2024-07-12T18:30") == ("2024-07-12", "2024-06", "2024-07")
+        assert asked_for(home, yahoo, "2024-07-11T18:30") == "no session closed since 2024-07-11"
+        # A symbol of another source, or one that is no longer in the settings, is nobody's to make up.
+        (alone,) = (
+            ask(home, yahoo_definitions(home, yahoo, symbols=("ACME",)), wall("2024-07-12T18:30")).run_requests or []
+        )
+        assert month_range_of(alone.tags) == ("2024-07", "2024-07")
+        # Two months without a bar: it is gone.
+        extend(home, {"ACME": date(2024, 8, 30), "BOLT": date(2024, 6, 13)})
+        assert asked_for(home, yahoo, "2024-09-03T18:30") == ("2024-09-03", "2024-08", "2024-09")
+
+
+def extend(home: Home, until: Mapping[str, date]) -> None:
+    """Store a bar a session from June on, for each symbol up to its day, as if nights had run."""
+    last = home.lake.scan("core/daily_bars", where=[("session", "=", date(2024, 5, 31))]).to_pylist()
+    days = sessions("XNYS", date(2024, 6, 1), max(until.values()) + timedelta(days=1))
+    rows = [
+        {**row, "session": day, "month": f"{day:%Y-%m}"} for row in last for day in days if day <= until[row["symbol"]]
+    ]
+    table = pa.Table.from_pylist(rows, schema=TABLE_SCHEMAS["core/daily_bars"].schema)
+    home.lake.replace("core/daily_bars", table, partitions=sorted({row["month"] for row in rows}), batch_id="extended")
+
+
+def test_months_of_failed_nights_are_asked_for_until_a_night_succeeds(
+    yahoo: YahooServer, kept: Home, tmp_path: Path
+) -> None:
+    """Only the features failed, or only the minutes: the bars are up to date, so that they do not tell."""
+
+    def happened(home: Home, tick: str, *, fails: bool) -> None:
+        """Let the night that is asked for at a tick end well or badly."""
+
+        @dg.op
+        def works() -> None:
+            if fails:
+                raise RuntimeError("no answer")
+
+        @dg.job(name="refresh")
+        def night() -> None:
+            works()
+
+        (request,) = ask(home, yahoo_definitions(home, yahoo), wall(tick)).run_requests or []
+        night.execute_in_process(instance=home.instance, tags=dict(request.tags), raise_on_error=False)
+
+    for home in copy_of(kept, tmp_path):
+        happened(home, "2024-06-03T18:30", fails=False)
+        happened(home, "2024-06-04T18:30", fails=True)
+        extend(home, dict.fromkeys(SYMBOLS, date(2024, 7, 17)))
+        assert asked_for(home, yahoo, "2024-07-18T18:30") == ("2024-07-18", "2024-05", "2024-07")
+        happened(home, "2024-07-18T18:30", fails=True)
+        assert asked_for(home, yahoo, "2024-07-19T18:30") == ("2024-07-19", "2024-05", "2024-07")
+        happened(home, "2024-07-19T18:30", fails=False)
+        assert asked_for(home, yahoo, "2024-07-22T18:30") == ("2024-07-22", "2024-07", "2024-07")
 
 
 @pytest.mark.slow

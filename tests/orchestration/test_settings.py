@@ -55,6 +55,8 @@ def test_an_empty_file_changes_nothing(text: str, tmp_path: Path) -> None:
         ("sources: 3", "sources must be a list, was 3"),
         ("symbols: [ON]", "symbols.0 must be text, was True: quote it"),
         ("start: 2000", "start must be text, was 2000: quote it"),
+        ("sql_memory_gb: 0", "sql_memory_gb must be above 0, was 0"),
+        ("sql_memory_gb: 2GB", "sql_memory_gb must be a number, was '2GB'"),
         ("start: 2000-13", "start must be a month YYYY-MM, was '2000-13'"),
         ("sources: [sample]\nsources: [yahoo]", "line 2: sources stands twice, first on line 1"),
         ("sources: [sample", "line 2: not valid YAML"),

@@ -176,6 +176,27 @@ def test_one_bad_answer_fails_the_night_and_takes_nothing_away(
             assert stored(home, symbol) == between("2024-05-01", "2024-05-31")
 
 
+def test_a_night_that_broke_off_asks_only_for_the_rest_and_a_whole_one_asks_again(
+    home: Home, yahoo: YahooServer
+) -> None:
+    def raw(minute: int) -> list[str]:
+        """Fetch, and return whose answers were asked for."""
+        yahoo.now = at(f"2024-05-31T22:{minute}")
+        yahoo.sent.clear()
+        graph = yahoo_definitions(home, yahoo, symbols=("BOLT", "ACME"))
+        materialize(home.instance, ["raw/yahoo"], partition="2024-05", definitions=graph)
+        return list(yahoo.sent)
+
+    yahoo.broken["ACME"] = (429, b"Too Many Requests")
+    with pytest.raises(MaterializeError, match="refused ACME for too many requests"):
+        raw(30)
+    yahoo.broken.clear()
+    assert raw(40) == ["ACME"]
+    assert raw(50) == ["BOLT", "ACME"]
+    kept = sorted((row["known_at"].minute, row["symbol"]) for row in rows(home, "raw/snapshots"))
+    assert kept == [(30, "BOLT"), (40, "ACME"), (50, "ACME"), (50, "BOLT")]
+
+
 @pytest.mark.slow
 def test_yahoo_beside_imported_files_supplies_its_symbols_whole_in_every_month(home: Home, yahoo: YahooServer) -> None:
     """The month asked for lies before every answer of Yahoo, which supplies the symbol all the same."""

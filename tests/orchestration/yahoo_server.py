@@ -170,11 +170,14 @@ class VendorsAt(VendorsResource):
 
 def yahoo_definitions(home: Home, yahoo: YahooServer, symbols: tuple[str, ...] = SYMBOLS) -> dg.Definitions:
     """Return the graph of a home whose settings say `sources: [yahoo]`, asking the loopback server at its `now`."""
+    options = {"base_url": yahoo.server.url_for(""), "wait_initial": 0.01, "wait_max": 0.02}
+    # A count of its own, and room for the requests of many nights in a minute.
+    options |= {"rate_folder": str(home.path.parent / "rate"), "requests_per_minute": 10_000}
     vendors = VendorsAt(
         sources=["yahoo"],
         symbols=list(symbols),
         exchange="XNYS",
-        options={"yahoo": {"base_url": yahoo.server.url_for(""), "wait_initial": 0.01, "wait_max": 0.02}},
+        options={"yahoo": options},
         at=yahoo.now.isoformat(),
     )
     config = Settings(home=home.path, sources=("yahoo",), symbols=symbols)

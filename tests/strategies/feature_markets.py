@@ -50,6 +50,15 @@ def figures(n_bars: int, n_assets: int, seed: int) -> dict[str, np.ndarray]:
     return found
 
 
+def with_holes(window: Window, gone: np.ndarray) -> Window:
+    """Return the window without the bars where `gone` is True; actions and figures stay."""
+    bars = window._bars
+    prices = {name: np.where(gone, np.nan, getattr(bars, name)) for name in ("open", "high", "low", "close", "volume")}
+    return Window(
+        Bars(**prices, bar_end=bars.bar_end, symbols=bars.symbols), window._actions, features=window._features
+    )
+
+
 def part(window: Window, time: slice) -> Window:
     """Return the window of a slice of time, as if history began there."""
     features = {name: values[time] for name, values in window._features.items()}

@@ -27,15 +27,15 @@ PRINT = (
 )
 RECURSIVE = {"rsi_14", "atr_14", "ema_gap_12_26"}
 EDITS = [
-    ("trend", "/ window.index.mean(n) - 1.0", "/ window.index.mean(n) - 1", {"distance_sma_50", "distance_sma_200"}),
+    ("trend", "index / index.mean(n) - 1.0", "index / index.mean(n) - 1", {"distance_sma_50", "distance_sma_200"}),
     ("trend", "partial(distance_from_mean, n=50)", "partial(distance_from_mean, n=51)", {"distance_sma_50"}),
     ("trend", '"""Return by what fraction the index', '"""Tells by what fraction the index', set()),
-    ("trend", "    return window.index / window", "    # a remark\n\n    return window.index / window", set()),
+    ("trend", "    return index / index.mean", "    # a remark\n\n    return index / index.mean", set()),
     ("momentum", "Wilder's relative strength index of", "The index of", set()),
     (
         "volatility",
-        "return window.total_return.std(n)",
-        "return window.total_return.std(n, ddof=0)",
+        "return bar_return(window).std(n)",
+        "return bar_return(window).std(n, ddof=0)",
         {"volatility_21", "volatility_63", "rank_volatility_63"},
     ),
     ("smoothing", "FORGOTTEN = 1e-8", "FORGOTTEN = 1e-9", RECURSIVE),

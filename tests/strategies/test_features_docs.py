@@ -11,6 +11,7 @@ import pytest
 from strategies.errors import StrategyError
 from strategies.features import FEATURES, Feature
 from strategies.features.filed import FIGURES
+from strategies.features.prices import bar_return
 from strategies.features.table import brought_up_to_date
 from strategies.panel import Panel, values_of
 from strategies.window import Window
@@ -36,7 +37,7 @@ def test_the_figures_are_those_of_the_code() -> None:
 def test_the_feature_of_the_example_can_be_computed() -> None:
     code = "\n".join(re.findall(r"^   ```python\n(.*?)^   ```", PAGE.read_text(encoding="utf-8"), re.S | re.M)[:2])
     function, row = re.sub(r"^   ", "", code, flags=re.M).split('"upside_share_63": ')
-    names: dict[str, object] = {"Window": Window, "Panel": Panel, "Feature": Feature}
+    names: dict[str, object] = {"Window": Window, "Panel": Panel, "Feature": Feature, "bar_return": bar_return}
     exec("from functools import partial\n" + function, names)
     feature = eval(row.strip().rstrip(","), names)
     window = market(200, 2, seed=1)
