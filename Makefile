@@ -34,10 +34,10 @@ ui: $(VENV)/installed
 	@$(BIN)/quantlake ui
 
 test: $(VENV)/installed
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
 
 test-all: $(VENV)/installed
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 # What computes small markets runs uncompiled too; hundreds of random ones would take hours.
 PLAIN := $(addprefix tests/engine/test_,truth_table.py bar_order.py reference.py mutants_caught.py waiting.py \

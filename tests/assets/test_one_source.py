@@ -87,6 +87,7 @@ def test_a_source_that_takes_a_symbol_over_takes_it_over_in_every_stored_month(h
     assert [(row["symbol"], row["rows_changed"]) for row in restated] == [("AAPL", 83)]
 
 
+@pytest.mark.slow
 def test_a_source_that_told_nothing_of_a_stored_month_must_be_asked_first(home: Home, tmp_path: Path) -> None:
     run(home, ["sample"], "2008-01", "2008-03")
     before = home.lake.pins([BARS, ACTIONS])

@@ -78,7 +78,7 @@ def test_results_are_written_with_their_ratios(tmp_path) -> None:
     (found,) = json.loads((tmp_path / "results.json").read_text())["results"]
     assert {"workload", "seconds", "ratio_vectorbt", "ratio_best_peer", "peak_mib"} <= set(found)
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    page.write_text("before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
     report.write_markdown(page, report.markdown([measured()], facts, "2026-01-01"))
     text = page.read_text()
     assert text.startswith("before\n")

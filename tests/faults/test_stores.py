@@ -58,6 +58,7 @@ def used_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield home
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [range(0, 250_000, 50_000), pytest.param(range(0, 320_000, 4_000), marks=SLOW)])
 def test_a_full_disk_under_a_run_is_one_clear_error_and_nothing_stays_started(
     used_home: Path, tmp_path: Path, levels: range

@@ -367,6 +367,7 @@ print(room.close[0], sample_nb.stats.cache_hits.total() if hasattr(sample_nb, "s
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
 def test_an_edit_to_a_step_is_seen_in_spite_of_the_cache(tmp_path):
     source = Path(kernels.__file__).read_text(encoding="utf-8")

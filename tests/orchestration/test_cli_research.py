@@ -73,6 +73,7 @@ def test_a_sweep_keeps_every_point_and_shows_the_best(research_home: Path, comma
     assert json.loads(command("sql", count, "--json", home=research_home).stdout) == [{"n": 200}]
 
 
+@pytest.mark.slow
 def test_a_walk_forward_shows_each_test_year_and_its_stitched_result(research_home: Path, command: Command) -> None:
     report = json.loads(command("walkforward", "equal_weight", "--json", home=research_home).stdout)
     assert report["kind"] == "walk_forward" and report["out_of_sample"]

@@ -33,6 +33,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, make_httpserver: HTTPServer)
         yield made
 
 
+@pytest.mark.slow
 def test_every_table_is_filled_and_a_second_night_changes_none(world: World) -> None:
     assert [world.rows[0][table].num_rows for table in TABLES] == [6, 12, 6, 6]
     assert world.versions[1] == world.versions[0]

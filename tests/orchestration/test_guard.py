@@ -211,6 +211,7 @@ def test_attacks_are_refused_and_launch_nothing(server: Server) -> None:
     assert server.n_runs() == 0
 
 
+@pytest.mark.slow
 def test_the_ui_loads_and_launches_and_its_websocket_answers(server: Server) -> None:
     status, page = server.ask("GET", "/")
     assert status == 200 and "__NEXT_DATA__" in page

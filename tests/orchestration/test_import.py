@@ -99,6 +99,7 @@ def test_files_of_three_kinds_end_up_in_every_table(folder: Path, command: Comma
     assert Lake(folder / "home").verify() == []
 
 
+@pytest.mark.slow
 def test_a_spec_file_anywhere_uses_the_imported_universe(folder: Path, tmp_path: Path, command: Command) -> None:
     (tmp_path / "own_files.yaml").write_text(SPEC)
     report = json.loads(in_own_process("backtest", "own_files.yaml", "--json", home=folder / "home", cwd=tmp_path))
@@ -108,6 +109,7 @@ def test_a_spec_file_anywhere_uses_the_imported_universe(folder: Path, tmp_path:
     assert [row["symbol"] for row in rows] == sorted(SYMBOLS)
 
 
+@pytest.mark.slow
 def test_the_same_file_again_keeps_nothing_new(folder: Path) -> None:
     before = state(folder / "home")
     text = in_own_process(

@@ -117,6 +117,7 @@ def test_a_damaged_snapshot_fails_the_run_and_leaves_the_tables(home: Home) -> N
     assert home.lake.pins(TABLES) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_then_a_second_one_end_like_an_undisturbed_one(home: Home, tmp_path: Path, seed: int) -> None:
     killed = tmp_path / "killed"

@@ -63,6 +63,7 @@ def own_strategies(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_one_file_and_one_spec_are_all_a_strategy_needs(
     sample_home: Home, own_strategies: Path, quantlake: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
@@ -85,6 +86,7 @@ def test_one_file_and_one_spec_are_all_a_strategy_needs(
     assert "'buy_the_dip'" in partitions
 
 
+@pytest.mark.slow
 def test_a_strategy_that_uses_the_next_close_is_refused_on_the_command_line(
     sample_home: Home, own_strategies: Path, quantlake: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -110,6 +110,7 @@ def test_appended_sessions_and_new_symbols_restate_nothing(home: Home) -> None:
     assert not home.lake.exists(TOLD)
 
 
+@pytest.mark.slow
 def test_a_bad_bar_is_in_quarantine_and_shown_and_too_many_leave_the_month(home: Home) -> None:
     bad = [row if row[:2] != ["AAA", DAYS[3]] else bar("AAA", DAYS[3], 10.0, low=11.0) for row in history()]
     home.lake.snapshots.put([answer(bad, known="2004-10-01")])

@@ -180,6 +180,7 @@ def test_sources_that_publish_nothing_are_skipped_with_what_to_change(kept: Home
     assert "(sources: [yahoo])" in str(answer.skip_message)
 
 
+@pytest.mark.slow
 def test_bars_a_person_brought_in_do_not_hide_that_the_vendors_are_missing(tmp_path: Path, yahoo: YahooServer) -> None:
     """An import up to yesterday says nothing of what Yahoo's symbols still lack."""
     for home in open_home(tmp_path / "mixed"):

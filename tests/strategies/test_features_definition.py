@@ -120,6 +120,7 @@ def functions_run(window: Window, name: str) -> set[tuple[str, str]]:
         if event == "call" and path.is_relative_to(ROOT) and ".venv" not in path.parts:
             ran.add((path.relative_to(ROOT).as_posix(), frame.f_code.co_qualname))
 
+    compute(window, [name])  # kernels are loaded the first time
     sys.setprofile(note)
     try:
         compute(window, [name])

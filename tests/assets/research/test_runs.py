@@ -123,6 +123,7 @@ def test_the_stitched_run_is_deflated_by_all_trials(bench: Bench) -> None:
     assert recorded.validity.deflated_sharpe == pytest.approx(deflated, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_windows_are_children_of_the_walk_forward_and_the_report_is_its_headline(bench: Bench) -> None:
     spec = load_spec("equal_weight")
     parent, windows = bench.windows(spec)

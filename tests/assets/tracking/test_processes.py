@@ -151,6 +151,7 @@ def served(tracking: Tracking):
         process.wait(timeout=30)
 
 
+@pytest.mark.slow
 def test_the_server_shows_the_runs_of_all_experiments_to_this_machine_only(served: tuple[int, str]) -> None:
     port, run_id = served
     status, body = _get(port, "/api/2.0/mlflow/experiments/search?max_results=10")
