@@ -1,14 +1,16 @@
 """Compiled kernels on disk, with a hash in front: what a power cut or a failing disk left is compiled anew.
 
 Numba takes its files for sound. A cut one ends every use of the kernel in an error of pickle, and machine code with a
-flipped bit is run.
+flipped bit is run. Nor does it know of other processes: those that start together would all compile the same.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import pickle
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 from numba.core.caching import IndexDataCacheFile
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
+# The largest kernel takes 20 s; who waited for longer compiles it, too.
+_MOST_SECONDS = 90.0
 
 
 class _DamagedFileError(OSError):
@@ -31,11 +35,28 @@ class CheckedFiles(IndexDataCacheFile):
     _data_path: Callable[[str], str]
     _dump: Callable[[Any], bytes]
     _open_for_write: Any
+    _lock: int | None = None
+
+    def load(self, key: Any) -> Any:
+        """Return a kernel that was kept, or None: then the caller compiles it, and other processes wait for that."""
+        found = super().load(key)  # type: ignore[no-untyped-call]
+        if found is None and self._lock is None:
+            self._lock = _locked(f"{self._index_path}.lock")
+            found = super().load(key)  # type: ignore[no-untyped-call]
+            if found is not None:
+                self._unlock()
+        return found
 
     def save(self, key: Any, data: Any) -> None:
         """Keep a compiled kernel, where the disk lets us."""
         with contextlib.suppress(OSError):
             super().save(key, data)  # type: ignore[no-untyped-call]
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _load_index(self) -> dict[Any, str]:
         try:
@@ -63,6 +84,27 @@ def _read(path: str) -> bytes:
     if hashlib.sha256(content[_DIGEST_BYTES:]).digest() != content[:_DIGEST_BYTES]:
         raise _DamagedFileError(f"{path} is damaged")
     return content[_DIGEST_BYTES:]
+
+
+def _locked(path: str) -> int | None:
+    """Return a file that nobody else holds, None where it stays held or cannot be locked. Closing it lets it go."""
+    lock = None
+    try:
+        import fcntl
+
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        deadline = time.monotonic() + _MOST_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock
+            except BlockingIOError:
+                time.sleep(0.05)
+    except (ImportError, OSError):
+        pass
+    if lock is not None:
+        os.close(lock)
+    return None
 
 
 def check_files(dispatcher: Any) -> Any:

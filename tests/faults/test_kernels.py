@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,22 @@ def test_damaged_kernels_are_compiled_anew(kept: tuple[Path, str], tmp_path: Pat
         file.write_bytes(DAMAGES[damage](file.read_bytes()))
     done = python(CODE, str(tmp_path / "kernels"))
     assert done.stdout == kept[1], done.stderr
+
+
+MISSES = """
+import os, sys
+os.environ["QUANTLAKE_KERNELS"] = sys.argv[1]
+import numpy as np
+from strategies.kernels import expanding_std_nb
+values = np.array([[1.0], [2.0], [4.0]])
+expanding_std_nb(values, 1, np.empty((3, 1)))
+print(sum(expanding_std_nb.stats.cache_misses.values()))
+"""
+
+
+def test_of_processes_that_need_a_kernel_at_once_one_compiles_it(tmp_path: Path) -> None:
+    if os.environ.get("NUMBA_DISABLE_JIT") or os.environ.get("NUMBA_BOUNDSCHECK"):
+        pytest.skip("checked or uncompiled kernels are never kept")
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda _: python(MISSES, str(tmp_path)), range(3)))
+    assert sorted(int(process.stdout) for process in done) == [0, 0, 1], done

@@ -420,11 +420,11 @@ def test_a_server_that_drips_is_given_up_at_the_deadline() -> None:
             time.sleep(0.02)
 
     with BareServer(drip) as server:
-        source = PolygonSource(endpoint_url=server.url, **{**QUICK, "timeout": 1.0, "deadline": 0.4})
+        source = PolygonSource(endpoint_url=server.url, **{**QUICK, "timeout": 1.0, "deadline": 1.5})
         began = time.monotonic()
         with pytest.raises(SourceUnavailable, match="deadline passed while"):
             fetch(source)
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 10.0
 
 
 def test_a_server_that_is_not_there_is_an_outage() -> None:
