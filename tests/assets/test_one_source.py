@@ -58,6 +58,7 @@ def source_of(home: Home, symbol: str) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_source_that_takes_a_symbol_over_takes_it_over_in_every_stored_month(home: Home, tmp_path: Path) -> None:
     """Only February is asked for; January, March and April would go on with the files' prices."""
     bring(home, tmp_path, "AAPL", date(2008, 1, 1), date(2008, 5, 1))

@@ -14,6 +14,8 @@ from tests.orchestration.nights import DAYS, World, nights, publish
 ENTRIES = ("polygon", "polygon/minute", "polygon/trades", "polygon/quotes")
 TABLES = ("core/daily_bars", "core/minute_bars", "core/trades", "core/quotes")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, make_httpserver: HTTPServer) -> Iterator[World]:
@@ -33,7 +35,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, make_httpserver: HTTPServer)
         yield made
 
 
-@pytest.mark.slow
 def test_every_table_is_filled_and_a_second_night_changes_none(world: World) -> None:
     assert [world.rows[0][table].num_rows for table in TABLES] == [6, 12, 6, 6]
     assert world.versions[1] == world.versions[0]

@@ -80,6 +80,7 @@ def test_every_check_ran_and_the_blocking_ones_passed(home: Home) -> None:
     assert {table for table, name in outcomes if name == "schema"} == {*TABLES, "core/universe"}
 
 
+@pytest.mark.slow
 def test_a_month_materialized_again_changes_nothing(home: Home) -> None:
     home.materialize(*DATA, partition="2004-08")
     before = home.lake.pins(TABLES)

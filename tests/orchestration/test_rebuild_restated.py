@@ -53,6 +53,7 @@ def metadata(home: Home, table: str) -> dict[str, Any]:
     return {name: value.value for name, value in event.asset_materialization.metadata.items()}
 
 
+@pytest.mark.slow
 def test_restated_history_is_told_and_marks_the_runs_that_used_it(home: Home, command: Command) -> None:
     tell(home, history(), "2004-10-01", [("AAA", DAYS[5], "dividend", 0.1)])
     home.materialize("core/universe", "features/daily", partition_range=MONTHS)

@@ -55,6 +55,7 @@ def restate(lake: Lake, factor: float) -> None:
     lake.replace(BARS, dearer, partitions=["2008-10"], batch_id=f"restated by {factor}")
 
 
+@pytest.mark.slow
 def test_a_run_replays_to_the_same_hash_after_upkeep(sample_home: Home) -> None:
     lake, tracking = sample_home.lake, Tracking(sample_home.path)
     restate(lake, 1.01)

@@ -108,6 +108,7 @@ def test_features_count_the_split_and_the_dividend_as_returns(spring: tuple[Home
             assert found[symbol, day] == pytest.approx(worth / traded(symbol, before).close - 1.0, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_each_night_adds_its_session_whether_or_not_the_month_changes(
     thursday: Home, yahoo: YahooServer, tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_nights_one_by_one_across_a_split_give_the_bars_of_one_run_over_all_of_t
     assert traded("ACME", date(2024, 6, 7)).close > 3 * traded("ACME", date(2024, 6, 10)).close
 
 
+@pytest.mark.slow
 def test_a_session_still_open_gives_no_bar(home: Home, yahoo: YahooServer) -> None:
     yahoo.now = at("2024-06-06T15:00")
     refresh(home, yahoo, ("2024-06", "2024-06"))

@@ -93,6 +93,7 @@ def test_every_trial_of_sweep_and_windows_is_kept_and_counted(bench: Bench) -> N
     assert {trial["study"] for trial in trials} == {"sweep", "2005", "2006"}
 
 
+@pytest.mark.slow
 def test_the_stitched_run_is_deflated_by_all_trials(bench: Bench) -> None:
     spec = load_spec("momentum")
     bench.sweep(spec)
