@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
 MOST_ROWS = 20_000_000
-"""The most bars that one write makes in months nobody asked for: about 16 GiB of memory."""
+"""The most bars that one write makes where it takes months along that nobody asked for."""
 _N_NAMED = 5
 
 
@@ -72,8 +72,9 @@ def make_whole_histories(lake: Lake, vendors: VendorsResource, months: Sequence[
         if other.empty:
             break
         found.append(other)
+        n_made = len(chosen)
         chosen |= set(other["month"])
-        _check_size(made, months, sorted(chosen), other)
+        _check_size(made.tables[BARS].num_rows / n_made * len(chosen), len(chosen) - len(months), other)
     if not found:
         return Whole(made, sorted(chosen))
     changed = pd.concat(found, ignore_index=True).drop_duplicates()
@@ -133,12 +134,11 @@ def _check_nothing_lost(bars: pa.Table, changed: pd.DataFrame) -> None:
     )
 
 
-def _check_size(made: MadeDaily, asked: Sequence[str], chosen: Sequence[str], other: pd.DataFrame) -> None:
-    """Refuse what memory would not hold, by the bars of an average month that is made already."""
-    a_month = made.tables[BARS].num_rows / len(asked)
-    if a_month * len(chosen) > MOST_ROWS:
+def _check_size(n_rows: float, n_along: int, other: pd.DataFrame) -> None:
+    """Refuse what memory would not hold: bars of all months, by an average one of those made already."""
+    if n_rows > MOST_ROWS:
         raise MixedSources(
-            f"{_names(other)}: supplied by another source now, and {len(chosen) - len(asked)} other months hold bars"
+            f"{_names(other)}: supplied by another source now, and {n_along} other months hold bars"
             f" of the former one: too many to write in one run. Year by year: {_rebuild(other)}",
             _by_symbol(other),
         )

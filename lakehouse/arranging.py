@@ -16,7 +16,7 @@ from lakehouse.year_copies import INDEX, MIN_MONTHS, by_year, content_key, has_c
 
 # More rows a group make reading all faster, and reading one symbol slower.
 _ROW_GROUP_ROWS = 8_192
-# Read in half the time of zstd, in files half as large again: copies can be made anew.
+# Read in 0.6 of the time of zstd, in files 1.4 times as large: copies can be made anew.
 _COMPRESSION = "lz4"
 
 
